@@ -177,7 +177,11 @@ def on(
     outputs: Sequence[Any] | Any | None,
     **options: Any,
 ) -> Any:
-    """Connects an event. Our handlers say for themselves that they are working, and are no API of their own."""
+    """Connects an event. Our handlers say for themselves that they are working, and are no API of their own.
+
+    A click while an earlier one is answered is kept, and answered next: Gradio would drop it.
+    """
+    options.setdefault("trigger_mode", "always_last")
     return event(run, inputs, outputs, show_progress="hidden", api_visibility="private", **options)
 
 

@@ -260,7 +260,7 @@ def test_the_call_can_be_copied(page: Page, site: Site) -> None:
     page.locator("#plot-text textarea").fill(PLOT)
     run(page, "plot-multi", "plot-result")
     page.get_by_text("The call and its raw answer").click()
-    as_curl, as_json = (page.locator("#plot-result button[data-copy]").nth(number) for number in (0, 1))
+    as_curl, as_json = (page.locator("#plot-result button[data-copy]").nth(number) for number in (0, 2))
     expect(as_curl).to_have_text("Copy as curl")
     as_curl.click()
     expect(as_curl).to_have_text("Copied")

@@ -56,7 +56,7 @@ def build(pages: Pages, tab: gr.Tab) -> None:
     outputs = [result, more, shown]
     on(button.click, search, [query], outputs)
     on(query.submit, search, [query], outputs)
-    on(more.click, next_page, [shown], outputs)
+    on(more.click, next_page, [shown], outputs, trigger_mode="once")  # an impatient double click means one page
     on(tab.select, first_page, [shown], outputs)
 
 

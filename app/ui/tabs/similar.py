@@ -94,7 +94,7 @@ def build(pages: Pages) -> SimilarTab:
     on(by_plot.click, lambda *values: (yield from run("plot", *values)), inputs, result)
     on(by_poster.click, lambda *values: (yield from run("poster", *values)), inputs, result)
     on(examples.select, run_example, None, [films, result])
-    on(films.key_up, _offer(pages), [films], films, trigger_mode="always_last")
+    on(films.key_up, _offer(pages), [films], films)
     return SimilarTab(films, result, run_film)
 
 
