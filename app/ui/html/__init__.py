@@ -1,0 +1,35 @@
+"""What people see, as HTML. Everything that comes from the catalogue, the API or a person is escaped here.
+
+Class names begin with `mt-`; static/style.css says how they look. Elements with `data-film` open that film, `data-act`
+name another action, `data-copy` is copied by static/page.js.
+"""
+
+from .answers import check_answer, compare_sides, genre_answer
+from .films import card, film_examples, film_list, film_panel, film_problem, poster, text_examples, wall
+from .frame import demo_banner, header
+from .models import cards
+from .words import call, hint, label, percent, problem_card, text, working
+
+__all__ = [
+    "call",
+    "card",
+    "cards",
+    "check_answer",
+    "compare_sides",
+    "demo_banner",
+    "film_examples",
+    "film_list",
+    "film_panel",
+    "film_problem",
+    "genre_answer",
+    "header",
+    "hint",
+    "label",
+    "percent",
+    "poster",
+    "problem_card",
+    "text",
+    "text_examples",
+    "wall",
+    "working",
+]

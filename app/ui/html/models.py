@@ -1,0 +1,75 @@
+"""Model cards: what a model learned from, how well it does, where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..client import Json
+from .words import text
+
+
+def cards(models: Sequence[Json]) -> str:
+    """The model cards."""
+    if not models:
+        return "<p class='mt-notice'>This bundle carries no model cards.</p>"
+    return "".join(_model_card(model) for model in models)
+
+
+def _model_card(model: Json) -> str:
+    badge = "<span class='mt-badge'>demo data</span>" if model.get("demo") else ""
+    parts = [f"<h3>{text(model.get('title') or model['name'])} {badge}</h3>", f"<p>{text(model.get('task', ''))}</p>"]
+    metrics = [metric for metric in model.get("metrics") or () if metric.get("value") is not None]
+    if metrics:
+        parts.append(_metrics(metrics))
+    limits = model.get("limits") or ()
+    if limits:
+        parts.append("<h4>Limits</h4><ul>" + "".join(f"<li>{text(limit)}</li>" for limit in limits) + "</ul>")
+    rows = [
+        ("Name", model["name"]),
+        ("Encoder", model.get("encoder", "")),
+        ("Split", model.get("split", "")),
+        ("Training", model.get("training", "")),
+        ("Items", ", ".join(f"{count:,} {part}" for part, count in (model.get("counts") or {}).items())),
+        ("Labels", ", ".join(model.get("labels") or ())),
+    ]
+    rows += [(f"Data: {source}", what) for source, what in (model.get("data") or {}).items()]
+    listed = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in rows if value)
+    parts.append(
+        "<details class='mt-details'><summary>Data, split and training</summary>"
+        f"<dl class='mt-card-facts'>{listed}</dl></details>"
+    )
+    return f"<section class='mt-model-card'>{''.join(parts)}</section>"
+
+
+def _metrics(metrics: Sequence[Json]) -> str:
+    """Figures as bands on one scale from 0 to 1, each beside its plain rows."""
+    rows = []
+    for metric in metrics:
+        low, high = metric.get("low"), metric.get("high")
+        value = float(metric["value"])
+        scale = 1.0 if 0 <= value <= 1 else max(1.0, 1.2 * value)
+        band = ""
+        if low is not None and high is not None:
+            band = (
+                f"<i class='mt-band' style='left:{100 * low / scale:.1f}%;width:{100 * (high - low) / scale:.1f}%'></i>"
+            )
+        baselines = {name: plain for name, plain in (metric.get("baselines") or {}).items() if plain is not None}
+        marks = "".join(
+            f"<b style='left:{100 * plain / scale:.1f}%' title='{text(name)}: {plain:.2f}'></b>"
+            for name, plain in baselines.items()
+        )
+        beside = "; ".join(f"{name} {plain:.2f}" for name, plain in baselines.items())
+        direction = "" if metric.get("higher_is_better", True) else ", lower is better"
+        rows.append(
+            f"<tr><th scope='row'>{text(metric['name'])}<span class='mt-quiet'>{text(metric.get('part', ''))}, "
+            f"{metric['count']:,} films{direction}</span></th><td><strong>{value:.2f}</strong></td>"
+            f"<td><span class='mt-bar mt-figure'>{band}"
+            f"<u style='left:{100 * value / scale:.1f}%'></u>{marks}</span></td>"
+            f"<td class='mt-quiet'>{text(beside)}</td></tr>"
+        )
+    return (
+        "<table class='mt-metrics'><thead><tr><th scope='col'>Measured on films never trained on</th>"
+        "<th scope='col'>Ours</th><th scope='col'>95 % interval, plain rows marked</th>"
+        "<th scope='col'>Plain rows</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )

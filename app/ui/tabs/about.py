@@ -1,0 +1,29 @@
+"""About: what is being served, how good its models are, and where the API is described."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from .. import html
+from ..client import Problem
+from ..parts import Pages, on
+
+
+def build(pages: Pages, tab: gr.Tab) -> None:
+    """Lays out the tab; the cards are fetched when it is opened."""
+    gr.HTML(
+        "<h2 class='mt-heading'>About these answers</h2>"
+        "<p class='mt-lead'>Every model below was measured on films it never saw, beside what a plain guess reaches. "
+        f"All that these pages do is asked of the <a href='{html.text(pages.public_url)}/docs'>REST API</a>, "
+        "which you can script.</p>",
+        apply_default_css=False,
+    )
+    result = gr.HTML(html.hint("The model cards appear here."), elem_id="about-result", apply_default_css=False)
+
+    def show() -> str:
+        try:
+            return html.cards(pages.api.cards())
+        except Problem as problem:
+            return html.problem_card(problem)
+
+    on(tab.select, show, None, result)

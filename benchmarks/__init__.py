@@ -1,0 +1,1 @@
+"""Speed beside peers, measured in the same run: ``make bench-encode``."""

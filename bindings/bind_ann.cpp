@@ -1,0 +1,148 @@
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "matinee/ann/index.h"
+#include "numpy_views.h"
+
+namespace py = pybind11;
+using matinee::Index;
+using matinee::MatrixView;
+using matinee::RowFilter;
+using matinee::bindings::contiguous_view;
+using matinee::bindings::matrix_view;
+
+namespace {
+
+using Ids = py::array_t<std::int64_t>;
+using Rows = py::array_t<float>;
+using Progress = py::typing::Callable<bool(std::size_t, std::size_t)>;
+
+// Takes over a vector's memory.
+template <typename T>
+py::array_t<T> to_array(std::vector<T> values, std::vector<py::ssize_t> shape) {
+  auto owned = std::make_unique<std::vector<T>>(std::move(values));
+  T* const data = owned->data();
+  const py::capsule owner(owned.release(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return py::array_t<T>(std::move(shape), data, owner);
+}
+
+std::unique_ptr<Index> build(const py::array& vectors, const std::optional<py::array>& ids, const std::string& metric,
+                             const std::optional<Progress>& progress) {
+  const auto rows = matrix_view<float>(vectors, "Index.build: vectors");
+  std::span<const std::int64_t> row_ids;
+  if (ids) {
+    row_ids = contiguous_view<std::int64_t>(*ids, "Index.build: ids", "(N,)", 1);
+    if (row_ids.size() != rows.rows) {
+      throw matinee::InvalidArgument("Index.build: ids: expected " + std::to_string(rows.rows) +
+                                     ", one for each vector, got " + std::to_string(row_ids.size()));
+    }
+  }
+  matinee::IndexOptions options;
+  options.metric = matinee::metric_from_name(metric);
+  options.progress = [&progress](std::size_t done, std::size_t total) {
+    const py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();  // Ctrl-C
+    return !progress || (*progress)(done, total).cast<bool>();
+  };
+  const py::gil_scoped_release release;
+  return Index::build(rows, row_ids, options);
+}
+
+// The filters of a search: rows of a mask, or sets of ids.
+std::vector<RowFilter> make_filters(const Index& index, const std::optional<py::array>& masks,
+                                    const std::optional<std::vector<py::array>>& id_sets) {
+  std::vector<std::span<const std::int64_t>> sets;
+  if (id_sets) {
+    for (const py::array& ids : *id_sets) {
+      sets.push_back(contiguous_view<std::int64_t>(ids, "Index.search: allow", "(M,)", 1));
+    }
+  }
+  std::optional<MatrixView<const bool>> bits;
+  if (masks) bits = matrix_view<bool>(*masks, "Index.search: allow");
+  const py::gil_scoped_release release;
+  std::vector<RowFilter> filters;
+  for (const auto& ids : sets) filters.push_back(index.filter_of(ids));
+  for (std::size_t f = 0; bits && f < bits->rows; ++f) {
+    filters.push_back(RowFilter::from_mask({reinterpret_cast<const std::uint8_t*>(bits->row(f)), bits->cols}));
+  }
+  return filters;
+}
+
+std::tuple<Ids, Rows, Ids> search(const Index& index, const py::array& queries, std::size_t k,
+                                  const std::optional<py::array>& masks,
+                                  const std::optional<std::vector<py::array>>& id_sets) {
+  const auto rows = matrix_view<float>(queries, "Index.search: queries");
+  const std::vector<RowFilter> filters = make_filters(index, masks, id_sets);
+  matinee::Neighbors found;
+  {
+    const py::gil_scoped_release release;
+    found = index.search(rows, {k, filters});
+  }
+  const auto num_queries = static_cast<py::ssize_t>(found.num_queries);
+  const auto width = static_cast<py::ssize_t>(found.width);
+  return {to_array(std::move(found.ids), {num_queries, width}), to_array(std::move(found.scores), {num_queries, width}),
+          to_array(std::move(found.counts), {num_queries})};
+}
+
+Rows vectors_of(const Index& index, const py::array& ids) {
+  const auto wanted = contiguous_view<std::int64_t>(ids, "Index.vectors: ids", "(n,)", 1);
+  Rows rows({static_cast<py::ssize_t>(wanted.size()), static_cast<py::ssize_t>(index.dimension())});
+  const MatrixView<float> out(rows.mutable_data(), wanted.size(), index.dimension());
+  const py::gil_scoped_release release;
+  index.vectors(wanted, out);
+  return rows;
+}
+
+// A read-only view that keeps the index alive.
+Ids ids_of(const py::object& self) {
+  const auto ids = self.cast<const Index&>().ids();
+  Ids view({static_cast<py::ssize_t>(ids.size())}, ids.data(), self);
+  view.attr("setflags")(py::arg("write") = false);
+  return view;
+}
+
+}  // namespace
+
+void bind_ann(py::module_& module) {
+  py::class_<Index>(module, "Index", "Vectors under 64-bit ids; matinee.Index wraps it.")
+      .def_static("build", &build, py::arg("vectors").noconvert(), py::arg("ids").noconvert() = py::none(),
+                  py::kw_only(), py::arg("metric"), py::arg("progress") = py::none(),
+                  "An index of vectors float32 (N, D) under ids int64 (N,); progress(done, total) -> go on?")
+      .def_static(
+          "open",
+          [](const std::filesystem::path& path, const std::string& verify) {
+            const py::gil_scoped_release release;
+            return Index::open(path, matinee::verify_from_name(verify));
+          },
+          py::arg("path"), py::arg("verify") = "fast", "Maps an index file; verify is fast or full.")
+      .def("search", &search, py::arg("queries").noconvert(), py::arg("k"), py::kw_only(),
+           py::arg("masks").noconvert() = py::none(), py::arg("id_sets").noconvert() = py::none(),
+           "(ids int64 (Q, K), scores float32 (Q, K), counts int64 (Q,)), best first; masks bool (1 or Q, N).")
+      .def("vectors", &vectors_of, py::arg("ids").noconvert(), "Stored vectors float32 (n, D) of ids int64 (n,).")
+      .def(
+          "save",
+          [](const Index& self, const std::filesystem::path& path) {
+            const py::gil_scoped_release release;
+            self.save(path);
+          },
+          py::arg("path"), "Writes the index to one file, atomically.")
+      .def("row_of", &Index::row_of, py::arg("id"), "Row of an id.")
+      .def("__len__", &Index::size)
+      .def_property_readonly("dimension", &Index::dimension, "D.")
+      .def_property_readonly(
+          "metric", [](const Index& self) { return std::string(matinee::metric_name(self.metric())); },
+          "cosine, inner_product or l2.")
+      .def_property_readonly("ids", &ids_of, "Ids int64 (N,) by row, a read-only view.");
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace matinee {
+
+// The threads that do all of the core's computing.
+//
+// Note [Compute threads]: Debian's oneDNN runs on libgomp, which makes a team for every thread that calls it, so 32
+// request threads would make 32 teams. Here callers never compute: they hand work to this pool and wait. Each worker
+// sets its own OpenMP team size to one, so a process computes on exactly `size()` threads however many call it.
+// Several callers share the workers; a batch is split into tasks small enough that a short call is not stuck
+// behind a long one.
+class ThreadPool {
+ public:
+  // `num_threads` >= 1.
+  explicit ThreadPool(int num_threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const noexcept;
+
+  // Calls body(begin, end) over disjoint ranges covering [0, count), each of at most `grain` items, on the workers,
+  // and returns when all are done. The first exception thrown by a body is rethrown here, after the ranges under way
+  // have ended; ranges not yet started are dropped. Called from a worker of this pool it runs inline.
+  // Thread-safe.
+  void parallel_for(std::size_t count, std::size_t grain,
+                    const std::function<void(std::size_t begin, std::size_t end)>& body);
+
+  // Runs `body` on one worker and waits for it. Inline when called from a worker.
+  void run(const std::function<void()>& body);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The pool of this process, made at first use with as many workers as processors this process may run on, or
+// MATINEE_NUM_THREADS. A child made by fork() gets a fresh pool on first use (open bundles after the fork).
+// Hold the pointer for one call only: set_num_threads replaces the pool, and the old one ends with its last holder.
+std::shared_ptr<ThreadPool> compute_pool();
+
+// Replaces the pool by one of `num_threads` workers (1..1024); calls under way finish on the old one. Thread-safe.
+void set_num_threads(int num_threads);
+int num_threads();
+
+}  // namespace matinee

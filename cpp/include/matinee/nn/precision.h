@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string_view>
+
+namespace matinee {
+
+// What the large products of a network are computed in. Sums, normalisation, softmax and the results are fp32 always.
+enum class Precision {
+  kFp32,  // parity with the reference: cosine >= 0.99999
+  kBf16,  // weights and activations rounded to bf16 before each product: cosine >= 0.999
+};
+
+// "fp32", "bf16", or "auto": bf16 where the processor computes it (has_native_bf16()), else fp32. Throws
+// InvalidArgument for another word, and for "bf16" on a processor below AVX-512, where it cannot be computed at all.
+Precision precision_from_name(std::string_view name);
+
+std::string_view precision_name(Precision precision);
+
+}  // namespace matinee

@@ -1,0 +1,292 @@
+#include "ann/exact_index.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "ann/kernels.h"
+#include "matinee/core/error.h"
+#include "matinee/core/thread_pool.h"
+
+namespace matinee::ann {
+namespace {
+
+constexpr std::size_t kBuildRowsPerTask = 512;
+constexpr std::size_t kQueriesPerTask = 64;     // of coding
+constexpr std::size_t kQueriesPerTile = 8;      // share each row's codes while they are in a register or cache
+constexpr std::size_t kQueriesPerRound = 1024;  // bounds the memory of a large batch
+constexpr std::size_t kRowsPerChunkAtLeast = 2048;
+// Scoring a row from its float32 vector costs about as much as bounding so many from their codes.
+constexpr std::size_t kCodesPerScore = 16;
+
+// Writes a unit vector (or zeros for a zero vector) to `out`; returns nothing a caller has to check.
+void normalize(const float* vector, std::size_t count, float* out) {
+  double squares = 0;
+  for (std::size_t i = 0; i < count; ++i) squares += static_cast<double>(vector[i]) * vector[i];
+  const double scale = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
+  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(vector[i] * scale);
+}
+
+// Copies one vector as the metric wants it. Throws InvalidArgument, naming `where` and the row.
+void admit(const float* vector, std::size_t count, Metric metric, const char* where, std::size_t row, float* out) {
+  double squares = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!std::isfinite(vector[i])) {
+      throw InvalidArgument(std::string(where) + ": expected finite values, got " + std::to_string(vector[i]) +
+                            " in row " + std::to_string(row) + ", column " + std::to_string(i) +
+                            "; leave out the rows that could not be encoded");
+    }
+    squares += static_cast<double>(vector[i]) * vector[i];
+  }
+  if (metric == Metric::kCosine) {
+    normalize(vector, count, out);
+    return;
+  }
+  if (squares > double{Index::kMaxNorm} * Index::kMaxNorm) {
+    throw InvalidArgument(std::string(where) + ": expected norms up to 1e18, got " +
+                          std::to_string(std::sqrt(squares)) + " in row " + std::to_string(row) +
+                          "; scale the vectors down, or use metric cosine");
+  }
+  std::copy(vector, vector + count, out);
+}
+
+// Writes ids and their order. Throws InvalidArgument.
+void set_ids(std::span<const std::int64_t> ids, const ExactSections& sections) {
+  if (ids.empty()) {
+    std::iota(sections.ids.begin(), sections.ids.end(), std::int64_t{0});
+  } else {
+    std::copy(ids.begin(), ids.end(), sections.ids.begin());
+  }
+  std::iota(sections.rows_by_id.begin(), sections.rows_by_id.end(), std::uint32_t{0});
+  std::sort(sections.rows_by_id.begin(), sections.rows_by_id.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return sections.ids[a] < sections.ids[b]; });
+  for (std::size_t i = 0; i < sections.num_rows; ++i) {
+    const std::int64_t id = sections.ids[sections.rows_by_id[i]];
+    if (id == -1) throw InvalidArgument("Index.build: ids: expected no -1, which marks the end of short results");
+    if (i > 0 && sections.ids[sections.rows_by_id[i - 1]] == id) {
+      throw InvalidArgument("Index.build: ids: expected every id once, got " + std::to_string(id) + " twice");
+    }
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<ExactIndex> ExactIndex::build(MatrixView<const float> vectors, std::span<const std::int64_t> ids,
+                                              const IndexOptions& options) {
+  const std::size_t dimension = vectors.cols;
+  if (dimension < 1 || dimension > kMaxDimension) {
+    throw InvalidArgument("Index.build: vectors: expected 1..65536 columns, got " + std::to_string(dimension));
+  }
+  if (vectors.rows > kMaxRows) {
+    throw InvalidArgument("Index.build: vectors: expected fewer than 2^31 rows, got " + std::to_string(vectors.rows) +
+                          "; build several indexes");
+  }
+  if (!ids.empty() && ids.size() != vectors.rows) {
+    throw InvalidArgument("Index.build: ids: expected " + std::to_string(vectors.rows) + ", one for each vector, got " +
+                          std::to_string(ids.size()));
+  }
+  IndexFile file = IndexFile::make(vectors.rows, dimension, options.metric);
+  const ExactSections& sections = file.sections();
+  set_ids(ids, sections);
+  const std::size_t padded = padded_dimension(dimension);
+  // In slices, so that the callback is called from this thread and often enough.
+  const std::size_t slice = kBuildRowsPerTask * 16;
+  for (std::size_t start = 0; start < vectors.rows; start += slice) {
+    const std::size_t rows = std::min(slice, vectors.rows - start);
+    compute_pool()->parallel_for(rows, kBuildRowsPerTask, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t row = start + begin; row < start + end; ++row) {
+        float* const stored = sections.vectors.data() + row * dimension;
+        admit(vectors.row(row), dimension, options.metric, "Index.build: vectors", row, stored);
+        const RowFacts facts = quantize_row(stored, dimension, sections.codes.data() + row * padded, padded);
+        sections.scales[row] = facts.scale;
+        sections.norms[row] = facts.norm;
+        sections.error_norms[row] = facts.error_norm;
+      }
+    });
+    if (options.progress && !options.progress(start + rows, vectors.rows)) {
+      throw Cancelled("Index.build: stopped on request");
+    }
+  }
+  return std::make_unique<ExactIndex>(std::move(file));
+}
+
+std::size_t ExactIndex::find_row(std::int64_t id) const {
+  const ExactSections& s = sections();
+  const auto row_at = [&s](std::uint32_t row) {
+    // An index opened with the fast check may hold anything here.
+    if (row >= s.num_rows) throw FormatError("Index: the order of its ids is damaged; open it with verify='full'");
+    return row;
+  };
+  const auto found =
+      std::lower_bound(s.rows_by_id.begin(), s.rows_by_id.end(), id,
+                       [&](std::uint32_t row, std::int64_t wanted) { return s.ids[row_at(row)] < wanted; });
+  return found != s.rows_by_id.end() && s.ids[row_at(*found)] == id ? *found : s.num_rows;
+}
+
+std::size_t ExactIndex::row_of(std::int64_t id) const {
+  const std::size_t row = find_row(id);
+  if (row == size()) throw NotFound("Index: id: expected one of the index, got " + std::to_string(id));
+  return row;
+}
+
+RowFilter ExactIndex::filter_of(std::span<const std::int64_t> ids) const {
+  RowFilter filter(size());
+  for (const std::int64_t id : ids) {
+    if (const std::size_t row = find_row(id); row < size()) filter.allow(row);
+  }
+  return filter;
+}
+
+void ExactIndex::vectors(std::span<const std::int64_t> ids, MatrixView<float> out) const {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const float* const stored = vector(row_of(ids[i]));
+    std::copy(stored, stored + dimension(), out.row(i));
+  }
+}
+
+CodedQueries ExactIndex::code(MatrixView<const float> queries) const {
+  CodedQueries coded;
+  coded.padded = padded_dimension(dimension());
+  coded.vectors.resize(queries.rows * dimension());
+  coded.codes.resize(queries.rows * coded.padded);
+  coded.sums.resize(queries.rows);
+  coded.facts.resize(queries.rows);
+  compute_pool()->parallel_for(queries.rows, kQueriesPerTask, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t q = begin; q < end; ++q) {
+      float* const vector = coded.vectors.data() + q * dimension();
+      admit(queries.row(q), dimension(), metric(), "Index.search: queries", q, vector);
+      coded.facts[q] = quantize_query(vector, dimension(), coded.codes.data() + q * coded.padded, coded.padded);
+      coded.sums[q] = coded.facts[q].code_sum;
+    }
+  });
+  return coded;
+}
+
+float ExactIndex::score(const float* query, std::size_t row) const {
+  const Kernels& kernels = kernels_for(isa_level());
+  const double exact = metric() == Metric::kL2 ? 0.0 - kernels.squared_distance(query, vector(row), dimension())
+                                               : kernels.dot(query, vector(row), dimension());
+  // Only a damaged file that was opened with the fast check can give a NaN here; it must not break the order.
+  return std::isnan(exact) ? -std::numeric_limits<float>::infinity() : static_cast<float>(exact);
+}
+
+std::vector<ScoredRow> ExactIndex::score_all(const float* query, const RowFilter* filter, std::size_t k) const {
+  TopRows top(k);
+  for (std::size_t row = 0; row < size(); ++row) {
+    if (filter == nullptr || filter->allows(row)) top.offer({score(query, row), static_cast<std::uint32_t>(row)});
+  }
+  return top.take();
+}
+
+std::vector<ScoredRow> ExactIndex::score_survivors(const float* query, std::vector<ScoredRow> survivors,
+                                                   std::size_t k) const {
+  // Most promising first: once k exact scores all beat the best that any remaining row can reach, the rest is decided.
+  const auto less_promising = [](const ScoredRow& a, const ScoredRow& b) { return is_better(b, a); };
+  std::make_heap(survivors.begin(), survivors.end(), less_promising);
+  TopRows top(k);
+  while (!survivors.empty()) {
+    const ScoredRow next = survivors.front();
+    if (top.full() && next.score < top.worst().score) break;
+    top.offer({score(query, next.row), next.row});
+    std::pop_heap(survivors.begin(), survivors.end(), less_promising);
+    survivors.pop_back();
+  }
+  return top.take();
+}
+
+void ExactIndex::search_round(MatrixView<const float> queries, std::span<const RowFilter> filters, std::size_t k,
+                              std::vector<std::vector<ScoredRow>>& found) const {
+  const auto pool = compute_pool();
+  const std::size_t num_queries = queries.rows;
+  const CodedQueries coded = code(queries);
+  const auto vector_of = [&](std::size_t q) { return coded.vectors.data() + q * dimension(); };
+
+  // Where so few rows are allowed, or so many wanted, that the codes would save nothing.
+  const auto is_direct = [&](const RowFilter* filter) {
+    const std::size_t allowed = filter == nullptr ? size() : filter->num_allowed();
+    return allowed <= k || allowed * kCodesPerScore <= size();
+  };
+  const auto filter_of_query = [&](std::size_t q) -> const RowFilter* {
+    return filters.empty() ? nullptr : &filters[filters.size() == 1 ? 0 : q];
+  };
+  if (filters.size() <= 1 && is_direct(filter_of_query(0))) {
+    pool->parallel_for(num_queries, 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t q = begin; q < end; ++q) found[q] = score_all(vector_of(q), filter_of_query(q), k);
+    });
+    return;
+  }
+
+  // A task is a tile of queries over a chunk of rows. Rows are split only where the tiles alone would leave workers
+  // idle.
+  const std::size_t num_tiles = (num_queries + kQueriesPerTile - 1) / kQueriesPerTile;
+  const auto workers = static_cast<std::size_t>(pool->size());
+  const std::size_t wanted_chunks = num_tiles >= 2 * workers ? 1 : (2 * workers + num_tiles - 1) / num_tiles;
+  const std::size_t num_chunks = std::max<std::size_t>(1, std::min(wanted_chunks, size() / kRowsPerChunkAtLeast));
+  std::vector<Survivors> survivors(num_chunks * num_queries, Survivors(k));  // (chunks, Q)
+  pool->parallel_for(num_tiles * num_chunks, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t task = begin; task < end; ++task) {
+      const std::size_t chunk = task / num_tiles;
+      const std::size_t first = task % num_tiles * kQueriesPerTile;
+      const std::size_t count = std::min(kQueriesPerTile, num_queries - first);
+      const std::span<Survivors> tile(survivors.data() + chunk * num_queries + first, count);
+      scan_codes(sections(), coded, first, size() * chunk / num_chunks, size() * (chunk + 1) / num_chunks, filters,
+                 tile);
+      if (num_chunks > 1) continue;
+      for (std::size_t q = first; q < first + count; ++q) {
+        found[q] = score_survivors(vector_of(q), survivors[q].take(), k);
+      }
+    }
+  });
+  if (num_chunks == 1) return;
+  pool->parallel_for(num_queries, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t q = begin; q < end; ++q) {
+      for (std::size_t chunk = 1; chunk < num_chunks; ++chunk) survivors[q].merge(survivors[chunk * num_queries + q]);
+      found[q] = score_survivors(vector_of(q), survivors[q].take(), k);
+    }
+  });
+}
+
+Neighbors ExactIndex::search(MatrixView<const float> queries, const SearchOptions& options) const {
+  if (options.k < 1) throw InvalidArgument("Index.search: k: expected at least 1, got 0");
+  if (queries.cols != dimension()) {
+    throw InvalidArgument("Index.search: queries: expected (Q, " + std::to_string(dimension()) + "), got (" +
+                          std::to_string(queries.rows) + ", " + std::to_string(queries.cols) +
+                          "); was the index built with another encoder?");
+  }
+  if (options.filters.size() > 1 && options.filters.size() != queries.rows) {
+    throw InvalidArgument("Index.search: allow: expected one filter, or one for each of " +
+                          std::to_string(queries.rows) + " queries, got " + std::to_string(options.filters.size()));
+  }
+  for (const RowFilter& filter : options.filters) {
+    if (filter.num_rows() != size()) {
+      throw InvalidArgument("Index.search: allow: expected a bit for each of " + std::to_string(size()) +
+                            " rows, got " + std::to_string(filter.num_rows()) + "; is it of another index?");
+    }
+  }
+  Neighbors neighbors;
+  neighbors.num_queries = queries.rows;
+  neighbors.width = std::min(options.k, size());
+  neighbors.ids.assign(queries.rows * neighbors.width, -1);
+  neighbors.scores.assign(queries.rows * neighbors.width, -std::numeric_limits<float>::infinity());
+  neighbors.counts.assign(queries.rows, 0);
+  // An empty index has no results, but its queries are still looked at.
+  for (std::size_t start = 0; start < queries.rows; start += kQueriesPerRound) {
+    const std::size_t count = std::min(kQueriesPerRound, queries.rows - start);
+    const MatrixView<const float> round(queries.row(start), count, queries.cols, queries.stride);
+    const auto filters = options.filters.size() <= 1 ? options.filters : options.filters.subspan(start, count);
+    std::vector<std::vector<ScoredRow>> found(count);
+    search_round(round, filters, std::max<std::size_t>(1, neighbors.width), found);
+    for (std::size_t q = 0; q < count; ++q) {
+      neighbors.counts[start + q] = static_cast<std::int64_t>(found[q].size());
+      for (std::size_t n = 0; n < found[q].size(); ++n) {
+        neighbors.ids[(start + q) * neighbors.width + n] = sections().ids[found[q][n].row];
+        neighbors.scores[(start + q) * neighbors.width + n] = found[q][n].score;
+      }
+    }
+  }
+  return neighbors;
+}
+
+}  // namespace matinee::ann

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ann/first_pass.h"
+#include "ann/index_file.h"
+#include "matinee/ann/index.h"
+
+namespace matinee::ann {
+
+// Every row is looked at: first its 8-bit codes, then, where these cannot rule it out, its float32 vector. The results
+// are those of comparing all vectors (Note [Exact from codes]).
+class ExactIndex final : public Index {
+ public:
+  static std::unique_ptr<ExactIndex> build(MatrixView<const float> vectors, std::span<const std::int64_t> ids,
+                                           const IndexOptions& options);
+  explicit ExactIndex(IndexFile file) : file_(std::move(file)) {}
+
+  std::size_t size() const noexcept override { return sections().num_rows; }
+  std::size_t dimension() const noexcept override { return sections().dimension; }
+  Metric metric() const noexcept override { return sections().metric; }
+  std::span<const std::int64_t> ids() const noexcept override { return sections().ids; }
+  Neighbors search(MatrixView<const float> queries, const SearchOptions& options) const override;
+  std::size_t row_of(std::int64_t id) const override;
+  RowFilter filter_of(std::span<const std::int64_t> ids) const override;
+  void vectors(std::span<const std::int64_t> ids, MatrixView<float> out) const override;
+  void save(const std::filesystem::path& path) const override { file_.save(path); }
+
+ private:
+  const ExactSections& sections() const { return file_.sections(); }
+  const float* vector(std::size_t row) const { return sections().vectors.data() + row * dimension(); }
+  // The row of an id, or size().
+  std::size_t find_row(std::int64_t id) const;
+  CodedQueries code(MatrixView<const float> queries) const;
+  float score(const float* query, std::size_t row) const;
+  std::vector<ScoredRow> score_all(const float* query, const RowFilter* filter, std::size_t k) const;
+  std::vector<ScoredRow> score_survivors(const float* query, std::vector<ScoredRow> survivors, std::size_t k) const;
+  void search_round(MatrixView<const float> queries, std::span<const RowFilter> filters, std::size_t k,
+                    std::vector<std::vector<ScoredRow>>& found) const;
+
+  IndexFile file_;
+};
+
+}  // namespace matinee::ann

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "matinee/core/error.h"
+#include "matinee/nn/precision.h"
+
+// What all uses of oneDNN in this folder share. No dnnl type leaves cpp/src/nn.
+namespace matinee::nn {
+
+// The one CPU engine of the process; safe for concurrent use.
+const dnnl::engine& cpu_engine();
+
+dnnl::memory::data_type data_type(Precision precision);
+
+// Bytes of one activation in this precision.
+inline std::size_t activation_size(Precision precision) { return precision == Precision::kBf16 ? 2 : 4; }
+
+// A 64-byte aligned block that grows and never shrinks. Its contents are undefined after `get`.
+class AlignedBuffer {
+ public:
+  void* get(std::size_t size);
+  template <typename T>
+  T* as(std::size_t count) {
+    return static_cast<T*>(get(count * sizeof(T)));
+  }
+
+ private:
+  struct Free {
+    void operator()(void* p) const noexcept;
+  };
+  std::unique_ptr<void, Free> data_;
+  std::size_t size_ = 0;
+};
+
+// What one thread needs while it computes: its stream, oneDNN's scratchpad and room for activations. One per thread,
+// kept between calls, so that no call pays for page faults; shared by all models the thread serves.
+struct Workspace {
+  static constexpr std::size_t kNumBuffers = 8;
+
+  dnnl::stream stream{cpu_engine()};
+  AlignedBuffer scratchpad;
+  AlignedBuffer buffers[kNumBuffers];
+
+  // Of the calling thread.
+  static Workspace& of_this_thread();
+};
+
+// Primitives always bring their own scratchpad, so that one primitive can run on several threads at once.
+dnnl::primitive_attr user_scratchpad_attr();
+
+// Runs and waits. `args` without the scratchpad, which comes from the workspace.
+void execute(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad_desc,
+             std::unordered_map<int, dnnl::memory> args, Workspace& workspace);
+
+// Calls `work`, whose oneDNN errors become InternalErrors: arguments were checked before, so they are never the
+// caller's.
+template <typename Work>
+void with_dnnl(const Work& work) {
+  try {
+    work();
+  } catch (const dnnl::error& error) {
+    throw InternalError(std::string("oneDNN: ") + error.what() + " (status " + std::to_string(error.status) + ")");
+  }
+}
+
+// A packed copy of plain fp32 values in the layout (and precision) a primitive asks for. Runs on the calling thread.
+dnnl::memory packed(const std::vector<float>& values, const dnnl::memory::desc& plain,
+                    const dnnl::memory::desc& wanted);
+
+}  // namespace matinee::nn

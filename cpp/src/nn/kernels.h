@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "matinee/core/cpu.h"
+
+// The parts of a transformer that oneDNN does not fuse, one function pointer each, for every instruction level.
+// bf16 values are passed as their 16 bits (nn/half.h).
+namespace matinee::nn {
+
+struct AttentionShape {
+  std::size_t length = 0;  // tokens of the sequence, >= 1
+  std::size_t num_heads = 0;
+  std::size_t head_dim = 0;
+};
+
+struct Kernels {
+  // x <- (x - mean) / sqrt(variance + epsilon) * gamma + beta over `size` values, in fp32 (Ba et al. 2016); where
+  // `rounded` is not null it receives the result as bf16.
+  void (*layer_norm)(float* x, std::uint16_t* rounded, const float* gamma, const float* beta, std::size_t size,
+                     float epsilon);
+
+  // Softmax attention within one sequence: context = softmax(Q K^T / sqrt(head_dim)) V for each head (Vaswani et al.
+  // 2017, eq. 1). `qkv` (length, 3 * heads * head_dim) holds Q, K and V of all heads side by side; `context`
+  // (length, heads * head_dim). Sums and softmax are fp32. `scratch` has attention_scratch_size(shape) floats.
+  void (*attention_fp32)(const float* qkv, float* context, const AttentionShape& shape, float* scratch);
+  void (*attention_bf16)(const std::uint16_t* qkv, std::uint16_t* context, const AttentionShape& shape, float* scratch);
+
+  // out[i] = bf16(in[i]), ties to even.
+  void (*round_to_bf16)(const float* in, std::uint16_t* out, std::size_t size);
+};
+
+// Enough for every level, and for AVX-512 loads and stores over the end.
+std::size_t attention_scratch_size(const AttentionShape& shape);
+
+const Kernels& kernels_of(IsaLevel level);
+
+// Those of the level in force.
+inline const Kernels& kernels() { return kernels_of(isa_level()); }
+
+}  // namespace matinee::nn

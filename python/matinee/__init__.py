@@ -1,0 +1,72 @@
+"""Matinee, the AI toolbox of a film-streaming catalogue."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from matinee.errors import (
+    Cancelled,
+    FormatError,
+    InternalError,
+    InvalidArgument,
+    IoError,
+    MatineeError,
+    NotFound,
+    TooLarge,
+    TorchConflict,
+    UnsupportedFormat,
+)
+
+if TYPE_CHECKING:
+    from matinee.bundle import Bundle, open_bundle
+    from matinee.encode import EncodedImages, Encoder, ImageEncoder, TextEncoder
+    from matinee.index import Index, Neighbors
+
+# These load the compiled core, and are loaded when they are first asked for: the web UI is a part of this package that
+# needs nothing of it, and runs where OpenCV and oneDNN are not installed.
+_HOMES = {
+    "Bundle": "matinee.bundle",
+    "open_bundle": "matinee.bundle",
+    "EncodedImages": "matinee.encode",
+    "Encoder": "matinee.encode",
+    "ImageEncoder": "matinee.encode",
+    "TextEncoder": "matinee.encode",
+    "Index": "matinee.index",
+    "Neighbors": "matinee.index",
+}
+
+__version__ = version("matinee")
+
+__all__ = [
+    "Bundle",
+    "Cancelled",
+    "EncodedImages",
+    "Encoder",
+    "FormatError",
+    "ImageEncoder",
+    "Index",
+    "InternalError",
+    "InvalidArgument",
+    "IoError",
+    "MatineeError",
+    "Neighbors",
+    "NotFound",
+    "TextEncoder",
+    "TooLarge",
+    "TorchConflict",
+    "UnsupportedFormat",
+    "__version__",
+    "open_bundle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'matinee' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,99 @@
+"""What the product answers: the same models in Python, in REST and in the UI.
+
+Probabilities are in [0, 1]; lists are best first; `demo` is true where the answering model was trained on demo data.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from matinee.where import Where
+
+Channel = Literal["plot", "poster", "title", "people", "keywords"]
+Labels = Literal["multi", "single"]
+
+
+class Answer(BaseModel):
+    """Base of all answers: unchangeable once given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reason(Answer):
+    """Why a poster check says what it says."""
+
+    code: str = Field(description="Stable word for programs: 'photograph', 'blank', 'wrong_shape', 'demo_model' …")
+    detail: str = Field(description="A sentence for people.")
+
+
+class PosterCheck(Answer):
+    """Whether an image is a film poster."""
+
+    valid: bool | None = Field(description="None: not sure.")
+    score: float = Field(ge=0, le=1, description="Calibrated probability that this is a film poster.")
+    reasons: list[Reason]
+    model: str = Field(description="Name of the head, as in the model cards.")
+    demo: bool
+
+
+class GenreProbability(Answer):
+    """One genre and how likely it is."""
+
+    name: str
+    probability: float = Field(ge=0, le=1)
+    predicted: bool = Field(description="Above the threshold of this genre (multi) or the top one (single).")
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Predicted from this probability on (multi); None where the top one is (single).",
+    )
+
+
+class GenreAnswer(Answer):
+    """Genres from a poster, a plot, or both."""
+
+    genres: list[GenreProbability] = Field(description="All genres of the head, most probable first.")
+    top: str
+    used: list[Literal["poster", "plot"]] = Field(description="What the answer rests on.")
+    poster: PosterCheck | None = Field(default=None, description="The check of the poster, where one was sent.")
+    note: str | None = Field(default=None, description="What the person should know: a rejected poster, and so on.")
+    model: str
+    demo: bool
+
+
+class FilmHit(Answer):
+    """One film of a list."""
+
+    id: str
+    title: str
+    year: int | None
+    score: float = Field(description="Higher is better; comparable within one answer only.")
+    channels: list[Channel] = Field(description="What found it.")
+    why: str = Field(description="One line for people: the sentence of the plot that matched, the shared poster look …")
+    has_poster: bool = False
+
+
+class FilmList(Answer):
+    """Films, best first."""
+
+    films: list[FilmHit]
+    request: dict[str, object] = Field(description="The request as understood: seeds, text, where, weights, k.")
+    nothing_fits: bool = Field(description="No film is a good answer; `films` holds the nearest, or nothing.")
+    left_out: dict[str, int] = Field(default_factory=dict, description="Fact -> films left out because it is unknown.")
+
+
+__all__ = [
+    "Answer",
+    "Channel",
+    "FilmHit",
+    "FilmList",
+    "GenreAnswer",
+    "GenreProbability",
+    "Labels",
+    "PosterCheck",
+    "Reason",
+    "Where",
+]

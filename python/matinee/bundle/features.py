@@ -1,0 +1,149 @@
+"""What the encoders see of a film, and what they make of it: the same in a build and in a request."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import _core, models
+from matinee.bundle.manifest import ModelEntry
+from matinee.bundle.poster_view import Pixels, poster_view
+from matinee.encode import Encoder, ImageEncoder, TextEncoder
+from matinee.errors import FormatError, InvalidArgument, IoError, MatineeError, NotFound, TooLarge
+
+Floats = NDArray[np.float32]
+ImageLike = bytes | bytearray | memoryview | Path | str | NDArray[np.uint8]
+"""The bytes of a JPEG, PNG or WebP file, the path of one, or RGB pixels (H, W, 3)."""
+
+MAX_IMAGE_BYTES = 20 << 20
+_REMEMBERED = 32  # posters: the check and the genres of one upload come right after each other
+
+
+@dataclass(frozen=True)
+class SeenImage:
+    """An image as it came."""
+
+    key: str  # sha256 of its bytes
+    pixels: Pixels  # (H, W, 3)
+
+
+def see(function: str, image: ImageLike) -> SeenImage:
+    """Decodes an image. Raises UnsupportedFormat, FormatError, TooLarge, NotFound, IoError, InvalidArgument."""
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InvalidArgument(f"{function}: expected (H, W, 3) uint8 pixels, got {image.shape} {image.dtype}")
+        pixels = np.ascontiguousarray(image)
+        return SeenImage(hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest(), pixels)
+    data = read_image(function, image)
+    return SeenImage(hashlib.sha256(data).hexdigest(), _core.decode_rgb(data, max_bytes=MAX_IMAGE_BYTES))
+
+
+def read_image(function: str, image: bytes | bytearray | memoryview | Path | str) -> bytes:
+    """The bytes of an image file; not decoded yet."""
+    if isinstance(image, bytes | bytearray | memoryview):
+        data = bytes(image)
+    elif isinstance(image, Path | str):
+        try:
+            with Path(image).open("rb") as file:
+                data = file.read(MAX_IMAGE_BYTES + 1)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise NotFound(f"{function}: expected an image file, found none at {image}") from error
+        except (OSError, ValueError) as error:
+            raise IoError(f"{function}: {image!r} cannot be read: {error}") from error
+    else:
+        kind = type(image).__name__
+        raise InvalidArgument(f"{function}: expected the bytes or path of an image or its pixels, got {kind}")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise TooLarge(f"{function}: expected an image of at most {MAX_IMAGE_BYTES >> 20} MiB")
+    return data
+
+
+class Encoders:
+    """The two encoders of a bundle, loaded when first needed. Safe for concurrent threads."""
+
+    def __init__(self, text_model: str, image_model: str, expected: dict[str, ModelEntry] | None = None) -> None:
+        """`expected`: what the bundle's vectors were made with; another model of the same name is refused."""
+        self._names = {"text": text_model, "image": image_model}
+        self._expected = expected or {}
+        self._lock = threading.Lock()
+        self._text: TextEncoder | None = None
+        self._image: ImageEncoder | None = None
+        self._features: OrderedDict[str, Floats] = OrderedDict()
+
+    @property
+    def text(self) -> TextEncoder:
+        """Raises NotFound, IoError (not pulled and no network), FormatError (other weights than the bundle's)."""
+        with self._lock:
+            if self._text is None:
+                encoder = Encoder.load(models.resolve(self._names["text"]))
+                if not isinstance(encoder, TextEncoder):
+                    raise InvalidArgument(f"model {self._names['text']}: expected a text encoder")
+                self._check("text", encoder)
+                self._text = encoder
+            return self._text
+
+    @property
+    def image(self) -> ImageEncoder:
+        """As `text`. It sees the whole of a poster: a centre crop would lose title and feet."""
+        with self._lock:
+            if self._image is None:
+                encoder = Encoder.load(models.resolve(self._names["image"]), squash=True)
+                if not isinstance(encoder, ImageEncoder):
+                    raise InvalidArgument(f"model {self._names['image']}: expected an image encoder")
+                self._check("image", encoder)
+                self._image = encoder
+            return self._image
+
+    def entry(self, kind: str) -> ModelEntry:
+        """What a manifest says of the 'text' or 'image' encoder."""
+        encoder = self.text if kind == "text" else self.image
+        return ModelEntry(
+            name=self._names[kind],
+            sha256=encoder.sha256,
+            dimension=encoder.dimension,
+            precision=encoder.precision,
+        )
+
+    def encode_texts(self, texts: Sequence[str]) -> Floats:
+        """Unit rows (B, T)."""
+        return self.text.encode(texts)
+
+    def encode_views(self, views: Sequence[Pixels | MatineeError]) -> tuple[Floats, list[Exception | None]]:
+        """Features (B, D) of poster views; an item that is an error already stays one, its row zeros."""
+        good = [i for i, view in enumerate(views) if not isinstance(view, MatineeError)]
+        encoded = self.image.encode([views[i] for i in good])  # type: ignore[misc]
+        vectors = np.zeros((len(views), self.image.dimension), np.float32)
+        errors: list[Exception | None] = [view if isinstance(view, MatineeError) else None for view in views]
+        if good:
+            vectors[good] = encoded.vectors
+        for place, error in zip(good, encoded.errors, strict=True):
+            errors[place] = error
+        return vectors, errors
+
+    def features(self, seen: SeenImage) -> Floats:
+        """Features (D,) of one image; the last few are remembered."""
+        with self._lock:
+            if (known := self._features.get(seen.key)) is not None:
+                self._features.move_to_end(seen.key)
+                return known
+        vector = self.image.encode_one(poster_view(seen.pixels))
+        with self._lock:
+            self._features[seen.key] = vector
+            while len(self._features) > _REMEMBERED:
+                self._features.popitem(last=False)
+        return vector
+
+    def _check(self, kind: str, encoder: Encoder) -> None:
+        expected = self._expected.get(kind)
+        if expected is not None and encoder.sha256 != expected.sha256:
+            raise FormatError(
+                f"model {expected.name}: the bundle was built with weights {expected.sha256[:12]}…, this machine has "
+                f"{encoder.sha256[:12]}…; build the bundle again or install the matching version"
+            )

@@ -1,0 +1,284 @@
+"""An open bundle: everything the product answers, from files that are mapped, never written."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+
+from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
+from matinee.bundle.features import Encoders, ImageLike, SeenImage, see
+from matinee.bundle.manifest import Manifest
+from matinee.bundle.verify import Verify, verify
+from matinee.catalog.film import Film
+from matinee.catalog.frozen import FilmTable
+from matinee.errors import FormatError, InternalError, InvalidArgument, NotFound
+from matinee.genre.infer import answer
+from matinee.genre.labels import LABELS, Evidence, head_name
+from matinee.heads import Head, ModelCard
+from matinee.posters.check import (
+    ACCEPT_FROM,
+    CHECK_NAME,
+    KIND_NAME,
+    REJECT_BELOW,
+    STRANGE_FROM,
+    check_pixels,
+    check_vector,
+)
+from matinee.search.discover import discover
+from matinee.search.request import clean_text, has_words, text_vector
+from matinee.search.similar import similar
+from matinee.search.store import SearchStore
+from matinee.where import Where
+
+FILMS, POSTERS, HEADS, CARDS = "films.sqlite", "posters.bin", "heads", "cards"
+
+
+def open_bundle(path: str | os.PathLike[str], verify: Verify = "full") -> Bundle:
+    """Opens a bundle for reading.
+
+    verify: 'full' reads every byte against its sha256 first (about a second for a gigabyte); 'fast' compares names and
+    sizes, for files that were checked when they were copied. Open it after a fork, not before: every call of a bundle
+    that was carried across a fork raises InternalError.
+    Raises NotFound where there is no bundle, FormatError naming the file that is not what it was built as.
+    """
+    return Bundle(Path(path), verify)
+
+
+class Bundle:
+    """The films of a bundle and what is known about them. Unchangeable, and safe for concurrent threads.
+
+    The encoders are loaded by the first request that needs them; `warm_up` does it at once.
+    """
+
+    def __init__(self, path: Path, mode: Verify = "full") -> None:
+        """Use `open_bundle`."""
+        self._manifest = verify(path, mode)
+        self._path = path
+        self._process = os.getpid()
+        self._films = FilmTable(path / FILMS)
+        self._store = SearchStore.open(path, self._films)
+        paths = {name: path / HEADS / f"{name}.safetensors" for name in self._manifest.heads}
+        self._heads = {name: Head.load(file) for name, file in paths.items()}
+        check = self._heads.get(CHECK_NAME)
+        if check is not None and not {ACCEPT_FROM, REJECT_BELOW, STRANGE_FROM} <= set(check.settings):
+            raise FormatError(f"{paths[CHECK_NAME]}: expected the bounds of a poster check; build it again")
+        self._cards = [ModelCard.load(path / CARDS / name) for name in self._listed(CARDS) if name.endswith(".json")]
+        entries = self._manifest.models
+        self._encoders = Encoders(entries["text"].name, entries["image"].name, entries)
+        self._check_dimensions()
+        self._posters = _map(path / POSTERS)
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held that the last reference would not give back; `with` marks where a bundle is used."""
+
+    def __len__(self) -> int:
+        return len(self._films)
+
+    def __repr__(self) -> str:
+        demo = ", demo" if self.demo else ""
+        return f"Bundle({self._manifest.name!r}, films={len(self)}, id={self._manifest.identity}{demo})"
+
+    # What it is
+
+    @property
+    def path(self) -> Path:
+        """The bundle's folder."""
+        return self._path
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle holds and what it was made from."""
+        return self._manifest
+
+    @property
+    def demo(self) -> bool:
+        """Whether it was built from demo data."""
+        return self._manifest.demo
+
+    @property
+    def cards(self) -> list[ModelCard]:
+        """A card for every head and for the joint space, by name."""
+        return list(self._cards)
+
+    def warm_up(self) -> None:
+        """Loads the encoders, so that the first request is as quick as the next. Raises what loading raises."""
+        self._same_process()
+        self._encoders.encode_texts(["warm up"])
+        _ = self._encoders.image
+
+    # Films
+
+    def film(self, film_id: str) -> Film:
+        """One film by its id or an alias. Raises NotFound."""
+        self._same_process()
+        return self._films.film(film_id)
+
+    def find(self, query: str, k: int = 20, offset: int = 0) -> list[Film]:
+        """Films whose title or people hold every word of `query`, the last by its first letters; all for ''."""
+        self._same_process()
+        return self._films.find(query, k, offset)
+
+    def poster(self, film_id: str) -> tuple[bytes, str]:
+        """The original bytes of a film's poster and their media type. Raises NotFound."""
+        self._same_process()
+        span = self._films.poster_span(film_id)
+        if span is None:
+            raise NotFound(f"poster: the film {film_id!r} has no poster")
+        data = self._posters[span.offset : span.offset + span.length]
+        if len(data) != span.length:
+            raise FormatError(f"{self._path / POSTERS}: expected the poster of {film_id}; build the bundle again")
+        return bytes(data), span.media_type
+
+    # Answers
+
+    def predict_genres(
+        self, poster: ImageLike | None = None, plot: str | None = None, labels: Labels = "multi"
+    ) -> GenreAnswer:
+        """Genres from a poster, a plot, or both.
+
+        labels: 'multi' for independent genres, each predicted above its own threshold; 'single' for one of ten.
+        The poster is checked first. One that is rejected is left out when there is a plot; without a plot the answer
+        rests on the image all the same. Either way `note` says so and `poster` holds the check.
+        Raises InvalidArgument (neither given, a plot without any word), what decoding the image raises, NotFound where
+        the catalogue did not suffice to train such a head.
+        """
+        self._same_process()
+        if poster is None and plot is None:
+            raise InvalidArgument("predict_genres: expected a poster, a plot, or both, got neither")
+        if labels not in LABELS:
+            raise InvalidArgument(f"predict_genres: labels: expected 'multi' or 'single', got {labels!r}")
+        text = None if plot is None else _plot("predict_genres", plot)
+        seen = None if poster is None else see("predict_genres: poster", poster)
+        check = None if seen is None or CHECK_NAME not in self._heads else self._check(seen)
+        notes = []
+        use_poster = seen is not None
+        if check is not None and check.valid is False:
+            why = check.reasons[0].detail.rstrip(".")
+            use_poster = text is None
+            rest = "rests on it all the same; give the plot, too" if use_poster else "rests on the plot alone"
+            notes.append(f"The image was not accepted as a film poster ({why}); the answer {rest}.")
+        elif check is not None and check.valid is None:
+            notes.append("It is not certain that the image is a film poster.")
+        used: list[Literal["poster", "plot"]] = [*(["poster"] if use_poster else []), *(["plot"] if text else [])]  # type: ignore[list-item]
+        evidence: Evidence = "both" if len(used) == 2 else used[0]
+        if evidence == "both" and head_name("both", labels) not in self._heads:
+            used, evidence = ["plot"], "plot"
+            notes.append("This catalogue has no head for poster and plot together; the answer rests on the plot alone.")
+        head = self._head(head_name(evidence, labels))
+        parts = []
+        if "poster" in used and seen is not None:
+            parts.append(self._encoders.features(seen))
+        if "plot" in used and text is not None:
+            parts.append(text_vector(self._encoders.encode_texts, text))
+        note = " ".join(notes) or None
+        return answer(head, np.concatenate(parts), used=used, poster=check, note=note)
+
+    def check_poster(self, image: ImageLike) -> PosterCheck:
+        """Whether an image is a film poster, with a score and reasons; `valid` is None where the check is not sure.
+
+        Raises UnsupportedFormat, FormatError or TooLarge where it is no image that can be read, NotFound where the
+        catalogue had no images to train the check with.
+        """
+        self._same_process()
+        self._head(CHECK_NAME)
+        return self._check(see("check_poster: image", image))
+
+    def similar(
+        self,
+        film: str | Sequence[str] | None = None,
+        plot: str | None = None,
+        poster: ImageLike | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        k: int = 10,
+        where: Where | dict[str, Any] | None = None,
+    ) -> FilmList:
+        """Films like a film, several films, a plot, a poster, or all of them together, best first.
+
+        weights: of 'plot' and 'poster', default 1 and 0.5. The given films are not among the answers.
+        Raises InvalidArgument, NotFound for an unknown film, what decoding the poster raises.
+        """
+        self._same_process()
+        films = [film] if isinstance(film, str) else list(film or ())
+        if not all(isinstance(film_id, str) for film_id in films):
+            raise InvalidArgument("similar: film: expected a film id or a list of them")
+        features = None if poster is None else self._encoders.features(see("similar: poster", poster))
+        return similar(
+            self._store,
+            films=films,
+            plot=plot,
+            encode=self._encoders.encode_texts,
+            poster=features,
+            weights=weights,
+            k=k,
+            where=where,
+        )
+
+    def discover(self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None) -> FilmList:
+        """Films that fit a request in plain words, best first; `nothing_fits` where none does.
+
+        Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
+        """
+        self._same_process()
+        return discover(self._store, text, encode=self._encoders.encode_texts, k=k, where=where)
+
+    # Inside
+
+    def _check(self, seen: SeenImage) -> PosterCheck:
+        head = self._heads[CHECK_NAME]
+        plain = check_pixels(seen.pixels, demo=head.demo)
+        if plain is not None:
+            return plain
+        height, width = seen.pixels.shape[:2]
+        features = self._encoders.features(seen)
+        return check_vector(head, self._heads.get(KIND_NAME), features, width=width, height=height)
+
+    def _head(self, name: str) -> Head:
+        try:
+            return self._heads[name]
+        except KeyError:
+            why = self._manifest.missing_heads.get(name, "it was not built with one")
+            raise NotFound(f"this catalogue has no head {name}: {why}") from None
+
+    def _listed(self, folder: str) -> list[str]:
+        prefix = f"{folder}/"
+        return sorted(name.removeprefix(prefix) for name in self._manifest.files if name.startswith(prefix))
+
+    def _check_dimensions(self) -> None:
+        try:
+            text, image = (self._manifest.models[kind].dimension for kind in ("text", "image"))
+        except KeyError as error:
+            raise FormatError(f"{self._path}: expected the encoders 'text' and 'image' in the manifest") from error
+        for name, head in self._heads.items():
+            plot_only, both = name.startswith("genre-plot"), name.startswith("genre-both")
+            expected = text if plot_only else text + image if both else image
+            if head.dimension != expected:
+                raise FormatError(f"{self._path / HEADS / name}: expected {expected} inputs, got {head.dimension}")
+
+    def _same_process(self) -> None:
+        if os.getpid() != self._process:
+            raise InternalError("this bundle was opened before a fork; open it in the process that uses it")
+
+
+def _plot(function: str, plot: object) -> str:
+    text = clean_text(function, "plot", plot)
+    if not has_words(text):
+        raise InvalidArgument(f"{function}: plot: expected words, got only signs; describe the film in a sentence")
+    return text
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    """A read-only map of the file; an empty file cannot be mapped."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""

@@ -1,0 +1,292 @@
+"""Texts and images to vectors.
+
+    encoder = matinee.Encoder.load("minilm-l6-v2")
+    vectors = encoder.encode(["A heist goes wrong.", "Toys come alive."])  # (2, 384) float32, rows of length 1
+
+The networks run in the compiled core on its own threads (`matinee._core.set_num_threads`). Encoders are unchangeable
+and safe for concurrent callers; Python threads go on while one computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee import _core, models
+from matinee.errors import FormatError, InternalError, InvalidArgument, IoError, MatineeError, NotFound
+
+Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+Vectors: TypeAlias = npt.NDArray[np.float32]
+Image: TypeAlias = bytes | npt.NDArray[np.uint8] | Path
+Progress: TypeAlias = Callable[[str, int, int], None]  # ("texts" or "images", done, total)
+
+# Items a call into the core; between calls progress is told and Ctrl-C is heard (about a second on two cores).
+_TEXTS_A_CHUNK = 256
+_IMAGES_A_CHUNK = 64
+_MAX_IMAGE_BYTES = 20 << 20
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """What `ImageEncoder.encode` answers: a batch never fails for one bad image."""
+
+    vectors: Vectors  # (B, D); the row of a failed image is zeros
+    errors: list[MatineeError | None]  # B; None where the image was encoded
+
+    def __post_init__(self) -> None:
+        if len(self.vectors) != len(self.errors):
+            raise InternalError(f"EncodedImages: {len(self.vectors)} vectors but {len(self.errors)} errors")
+
+    def __len__(self) -> int:
+        return len(self.errors)
+
+    def __repr__(self) -> str:
+        failed = sum(error is not None for error in self.errors)
+        return f"EncodedImages(vectors={self.vectors.shape} {self.vectors.dtype}, failed={failed})"
+
+
+class Encoder(ABC):
+    """A pretrained network that turns items into vectors; `load` gives a TextEncoder or an ImageEncoder."""
+
+    kind: ClassVar[Literal["text", "image"]]
+
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        self._name = str(facts.get("name", folder.name))
+        self._sha256 = _weights_sha256(folder)
+
+    @staticmethod
+    def load(
+        name_or_folder: str | os.PathLike[str], precision: Precision = "auto", *, squash: bool = False
+    ) -> TextEncoder | ImageEncoder:
+        """Loads a model of the model store by name, pulling it first where allowed, or from a folder.
+
+        A `Path`, or a string with a separator in it, is a folder; any other string is a name. `precision` is what the
+        large products are computed in: "fp32", "bf16" (faster where the processor has it; cosine to fp32 above 0.999),
+        or "auto", bf16 on processors that compute it. `squash` lets an image encoder see the whole image, squashed to
+        its square, where the model's own preprocessing cuts out the centre; a text encoder takes no notice.
+
+        Raises NotFound for an unknown name or a missing folder or file, FormatError where the model is damaged or not
+        what its configuration says, IoError where it cannot be pulled, InvalidArgument for another precision.
+        """
+        if isinstance(name_or_folder, str) and not any(s and s in name_or_folder for s in (os.sep, os.altsep)):
+            folder = models.resolve(name_or_folder)
+        else:
+            folder = Path(name_or_folder)
+        facts = _read_facts(folder)
+        if facts.get("kind") == "text":
+            return TextEncoder(folder, facts, precision)
+        if facts.get("kind") == "image":
+            return ImageEncoder(folder, facts, precision, squash=squash)
+        raise FormatError(f"{folder / 'matinee.json'}: kind: expected 'text' or 'image', got {facts.get('kind')!r}")
+
+    @property
+    def name(self) -> str:
+        """The model's name in the store, or its folder's."""
+        return self._name
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights, hexadecimal: what a bundle records, so that vectors of different weights never meet."""
+        return self._sha256
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """D, values per vector."""
+
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """ "fp32" or "bf16": what "auto" became."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, dimension={self.dimension}, precision={self.precision!r})"
+
+
+class TextEncoder(Encoder):
+    """Texts to unit vectors, whose inner product is the cosine of their meanings."""
+
+    kind: ClassVar[Literal["text", "image"]] = "text"
+
+    def __init__(self, folder: Path, facts: dict[str, Any], precision: Precision = "auto") -> None:
+        """Use `Encoder.load`."""
+        super().__init__(folder, facts)
+        self._network = _core.BertEncoder.load(folder, precision)
+        lowercase = facts.get("lowercase", True)
+        if not isinstance(lowercase, bool):
+            raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
+        vocabulary = folder / "vocab.txt"
+        max_tokens = self._network.max_tokens
+        self._tokenizer = _core.WordPiece(vocabulary, lowercase=lowercase, max_tokens=max_tokens)
+        if self._tokenizer.vocabulary_size > self._network.vocabulary:
+            expected, got = self._network.vocabulary, self._tokenizer.vocabulary_size
+            raise FormatError(
+                f"{vocabulary}: expected at most {expected} lines, as many as the weights have, got {got}"
+            )
+
+    @property
+    def dimension(self) -> int:
+        return self._network.dimension
+
+    @property
+    def precision(self) -> str:
+        return self._network.precision
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest text in tokens, [CLS] and [SEP] included; what is beyond is not read."""
+        return self._network.max_tokens
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """(B, D) float32 rows of length 1, in the order of `texts`.
+
+        An empty text has a vector too (that of no words). A text's vector does not depend on the others of the batch,
+        beyond the last bits. `progress` is called as ("texts", done, total). Raises InvalidArgument where something
+        is not a str; KeyboardInterrupt stops between chunks.
+        """
+        if isinstance(texts, str):
+            raise InvalidArgument("encode: texts: expected a list of str, got one str; use encode_one or [text]")
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        for start in range(0, len(texts), _TEXTS_A_CHUNK):
+            chunk = texts[start : start + _TEXTS_A_CHUNK]
+            token_ids, offsets = self._tokenizer.encode_batch(chunk)
+            vectors[start : start + len(chunk)] = self._network.encode(token_ids, offsets)
+            if progress:
+                progress("texts", start + len(chunk), len(texts))
+        return vectors
+
+    def encode_one(self, text: str) -> Vectors:
+        """(D,) float32 of length 1. Raises InvalidArgument where `text` is not a str."""
+        return np.asarray(self.encode([text])[0])
+
+
+class ImageEncoder(Encoder):
+    """Images to feature vectors, not of unit length; the model's own resize, crop and normalisation come first."""
+
+    kind: ClassVar[Literal["text", "image"]] = "image"
+
+    def __init__(
+        self, folder: Path, facts: dict[str, Any], precision: Precision = "auto", *, squash: bool = False
+    ) -> None:
+        """Use `Encoder.load`."""
+        super().__init__(folder, facts)
+        self._network = _core.ConvNet.load(folder, precision)
+        self._preprocessor = _core.Preprocessor.from_folder(folder, squash=squash, max_bytes=_MAX_IMAGE_BYTES)
+        size = self._network.image_size
+        if (self._preprocessor.height, self._preprocessor.width) != (size, size):
+            got = f"{self._preprocessor.height} x {self._preprocessor.width}"
+            raise FormatError(f"{folder / 'preprocessor_config.json'}: expected images of {size} x {size}, got {got}")
+
+    @property
+    def dimension(self) -> int:
+        return self._network.dimension
+
+    @property
+    def precision(self) -> str:
+        return self._network.precision
+
+    def encode(self, images: Sequence[Image], *, progress: Progress | None = None) -> EncodedImages:
+        """Vectors (B, D) float32 in the order of `images`, and an error or None for each.
+
+        An image is the bytes of a JPEG, PNG or WebP file, an RGB array (H, W, 3) uint8, or the Path of a file. One that
+        cannot be read gets a row of zeros and its error; the others are encoded all the same. An image's vector does
+        not depend on the others. `progress` is called as ("images", done, total). KeyboardInterrupt stops between
+        chunks.
+        """
+        vectors = np.zeros((len(images), self.dimension), np.float32)
+        errors: list[MatineeError | None] = []
+        starts = range(0, len(images), _IMAGES_A_CHUNK)
+        # The next chunk is read and decoded while the network is busy with this one. The helper only waits: decoding
+        # itself runs on the core's threads, which pick it up where the network leaves one idle.
+        with ThreadPoolExecutor(1, thread_name_prefix="matinee-decode") as helper:
+            chunks = [images[start : start + _IMAGES_A_CHUNK] for start in starts]
+            coming = helper.submit(self._pixels, chunks[0]) if chunks else None
+            for number, start in enumerate(starts):
+                assert coming is not None
+                pixels, chunk_errors = coming.result()
+                if number + 1 < len(chunks):
+                    coming = helper.submit(self._pixels, chunks[number + 1])
+                good = [i for i, error in enumerate(chunk_errors) if error is None]
+                if len(good) == len(chunk_errors):
+                    vectors[start : start + len(good)] = self._network.features(pixels)
+                elif good:
+                    vectors[[start + i for i in good]] = self._network.features(pixels[good])
+                errors += chunk_errors
+                if progress:
+                    progress("images", len(errors), len(images))
+        return EncodedImages(vectors, errors)
+
+    def encode_one(self, image: Image) -> Vectors:
+        """(D,) float32. Raises what is wrong with the image: UnsupportedFormat, FormatError, TooLarge, NotFound …"""
+        pixels, errors = self._pixels([image])
+        if errors[0] is not None:
+            raise errors[0]
+        return np.asarray(self._network.features(pixels)[0])
+
+    def _pixels(self, images: Sequence[Image]) -> tuple[npt.NDArray[np.float32], list[MatineeError | None]]:
+        """Network input (B, 3, S, S) and an error or None for each image."""
+        unread: dict[int, MatineeError] = {}
+        contents: list[bytes | npt.NDArray[Any]] = []
+        for i, image in enumerate(images):
+            if isinstance(image, Path):
+                try:
+                    contents.append(_read_image(image))
+                except MatineeError as error:
+                    unread[i] = error
+                    contents.append(b"")
+            else:
+                contents.append(image)
+        pixels, errors = self._preprocessor.run(contents)
+        return pixels, [unread.get(i, error) for i, error in enumerate(errors)]
+
+
+def _read_image(path: Path) -> bytes:
+    """The file's bytes; of a file above the limit just enough for the decoder to refuse it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_IMAGE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: no such file") from error
+    except OSError as error:
+        raise IoError(f"{path}: {error.strerror}") from error
+
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    path = folder / "matinee.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFound(
+            f"{path}: no such file; a model folder has matinee.json, config.json and model.safetensors"
+        ) from error
+    except OSError as error:
+        raise IoError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise FormatError(f"{path}: expected JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise FormatError(f"{path}: expected a JSON object")
+    return facts
+
+
+def _weights_sha256(folder: Path) -> str:
+    """From the store's list of files, which was checked when resolving; a folder without one is read."""
+    if (folder / "files.json").is_file():
+        return models.weights_sha256(folder)
+    path = folder / "model.safetensors"
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: no such file") from error
+    except OSError as error:
+        raise IoError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Measuring: metrics and their intervals. Nothing here knows a model."""

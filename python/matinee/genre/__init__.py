@@ -1,0 +1,1 @@
+"""Genres from a poster, a plot, or both: training and answering."""

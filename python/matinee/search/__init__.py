@@ -1,0 +1,1 @@
+"""Finding films: alike to given ones, or fitting a request in plain words."""

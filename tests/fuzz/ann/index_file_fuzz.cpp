@@ -1,0 +1,48 @@
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "matinee/ann/index.h"
+#include "matinee/core/error.h"
+
+namespace {
+
+// Everything an index can be asked.
+void use(const matinee::Index& index) {
+  if (index.dimension() > 4096) return;
+  const std::vector<float> queries(2 * index.dimension(), 0.5F);
+  matinee::SearchOptions options;
+  options.k = 5;
+  const auto found = index.search({queries.data(), 2, index.dimension()}, options);
+  if (found.ids.size() != 2 * found.width) std::abort();
+  const std::vector<std::int64_t> ids = {0, 1, 40};
+  index.filter_of(ids);
+  index.row_of(40);
+}
+
+}  // namespace
+
+// Bytes as an index file: opened with either check, it is refused or it answers.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const std::string path =
+      (std::filesystem::temp_directory_path() / ("matinee_index_file_fuzz_" + std::to_string(::getpid()))).string();
+  {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+  }
+  for (const matinee::Verify verify : {matinee::Verify::kFast, matinee::Verify::kFull}) {
+    try {
+      use(*matinee::Index::open(path, verify));
+    } catch (const matinee::FormatError&) {
+    } catch (const matinee::NotFound&) {  // no such id
+    }
+  }
+  std::filesystem::remove(path);
+  return 0;
+}
