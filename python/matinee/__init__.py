@@ -19,6 +19,7 @@ from matinee.errors import (
 
 if TYPE_CHECKING:
     from matinee.bundle import Bundle, open_bundle
+    from matinee.clip_tokenizer import ClipTokenizer
     from matinee.encode import EncodedImages, Encoder, ImageEncoder, TextEncoder
     from matinee.index import Index, Neighbors
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Bundle": "matinee.bundle",
     "open_bundle": "matinee.bundle",
+    "ClipTokenizer": "matinee.clip_tokenizer",
     "EncodedImages": "matinee.encode",
     "Encoder": "matinee.encode",
     "ImageEncoder": "matinee.encode",
@@ -40,6 +42,7 @@ __version__ = version("matinee")
 __all__ = [
     "Bundle",
     "Cancelled",
+    "ClipTokenizer",
     "EncodedImages",
     "Encoder",
     "FormatError",

@@ -16,6 +16,7 @@ import matinee.errors
 
 __all__: list[str] = [
     "BertEncoder",
+    "ClipBpe",
     "ConvNet",
     "Index",
     "Preprocessor",
@@ -103,7 +104,7 @@ class WordPiece:
         """
     def encode(self, text: str) -> list[int]:
         """
-        Token ids of one text, [CLS] and [SEP] included, at most max_tokens.
+        Token ids of one text, the markers at its ends included, at most max_tokens.
         """
     def encode_batch(
         self, texts: collections.abc.Iterable[str]
@@ -113,17 +114,78 @@ class WordPiece:
         """
     def words(self, text: str) -> list[str]:
         """
-        The normalised words of a text, before they are cut into pieces.
+        The cleaned words of a text, before they are cut into pieces.
         """
     @property
     def max_tokens(self) -> int:
         """
-        Longest sequence, [CLS] and [SEP] included.
+        Longest sequence, the markers at its ends included.
         """
     @property
     def vocabulary_size(self) -> int:
         """
         Lines of the vocabulary.
+        """
+
+class ClipBpe:
+    """
+    CLIP's tokenizer, token for token as OpenAI's or Hugging Face's.
+    """
+    @staticmethod
+    def from_openai_merges(
+        merges: bytes,
+        *,
+        cleaning: str = "reference",
+        max_tokens: typing.SupportsIndex = 77,
+        split_special_tokens: bool = True,
+    ) -> ClipBpe:
+        """
+        From the decompressed bytes of OpenAI's bpe_simple_vocab_16e6.txt.gz.
+        """
+    def __init__(
+        self,
+        folder: os.PathLike[typing.Any] | str | bytes,
+        *,
+        cleaning: str = "reference",
+        max_tokens: typing.SupportsIndex = 77,
+        split_special_tokens: bool = True,
+    ) -> None:
+        """
+        Reads vocab.json and merges.txt; matinee.clip_tokenizer describes the options.
+        """
+    def encode(self, text: str) -> list[int]:
+        """
+        Token ids of one text, the markers at its ends included, at most max_tokens.
+        """
+    def encode_batch(
+        self, texts: collections.abc.Iterable[str]
+    ) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64]]:
+        """
+        (token_ids int32 (T,), offsets int64 (B+1,)): text b owns token_ids[offsets[b]:offsets[b+1]].
+        """
+    def words(self, text: str) -> list[str]:
+        """
+        The cleaned words of a text, before they are cut into pieces.
+        """
+    @property
+    def end_token(self) -> int:
+        """
+        Id of <|endoftext|>.
+        """
+    @property
+    def max_tokens(self) -> int:
+        """
+        Longest sequence, the markers at its ends included.
+        """
+    @property
+    def start_token(self) -> int:
+        """
+        Id of <|startoftext|>.
+        """
+    @property
+    def vocabulary_size(self) -> int:
+        """
+        Tokens, the two markers included.
         """
 
 class BertEncoder:
