@@ -21,7 +21,7 @@ ROOMS = {
     "oneapi": "nn",
     "dnnl.h": "nn",
     "dnnl.hpp": "nn",
-    "nlohmann": "nn, image",
+    "nlohmann": "nn, image, text",
     "utf8proc.h": "text",
     "torch": "nn/torchscript",
     "ATen": "nn/torchscript",
