@@ -17,13 +17,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from matinee import _core, models
 from matinee.errors import FormatError, InternalError, InvalidArgument, IoError, MatineeError, NotFound
+from matinee.models.brought import weights_file
+
+if TYPE_CHECKING:
+    from matinee.torchscript import ImageNetwork, TextNetwork
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
 Vectors: TypeAlias = npt.NDArray[np.float32]
@@ -62,13 +66,16 @@ class Encoder(ABC):
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         self._name = str(facts.get("name", folder.name))
-        self._sha256 = _weights_sha256(folder)
+        self._sha256 = _weights_sha256(folder, facts)
 
     @staticmethod
     def load(
         name_or_folder: str | os.PathLike[str], precision: Precision = "auto", *, squash: bool = False
     ) -> TextEncoder | ImageEncoder:
         """Loads a model of the model store by name, pulling it first where allowed, or from a folder.
+
+        A folder may also hold a network of one's own as a TorchScript file (matinee.models.export_torchscript writes
+        such folders); it is run by libtorch.
 
         A `Path`, or a string with a separator in it, is a folder; any other string is a name. `precision` is what the
         large products are computed in: "fp32", "bf16" (faster where the processor has it; cosine to fp32 above 0.999),
@@ -121,7 +128,7 @@ class TextEncoder(Encoder):
     def __init__(self, folder: Path, facts: dict[str, Any], precision: Precision = "auto") -> None:
         """Use `Encoder.load`."""
         super().__init__(folder, facts)
-        self._network = _core.BertEncoder.load(folder, precision)
+        self._network = _text_network(folder, facts, precision)
         lowercase = facts.get("lowercase", True)
         if not isinstance(lowercase, bool):
             raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
@@ -180,12 +187,8 @@ class ImageEncoder(Encoder):
     ) -> None:
         """Use `Encoder.load`."""
         super().__init__(folder, facts)
-        self._network = _core.ConvNet.load(folder, precision)
         self._preprocessor = _core.Preprocessor.from_folder(folder, squash=squash, max_bytes=_MAX_IMAGE_BYTES)
-        size = self._network.image_size
-        if (self._preprocessor.height, self._preprocessor.width) != (size, size):
-            got = f"{self._preprocessor.height} x {self._preprocessor.width}"
-            raise FormatError(f"{folder / 'preprocessor_config.json'}: expected images of {size} x {size}, got {got}")
+        self._network = _image_network(folder, facts, precision, self._preprocessor)
 
     @property
     def dimension(self) -> int:
@@ -250,6 +253,31 @@ class ImageEncoder(Encoder):
         return pixels, [unread.get(i, error) for i, error in enumerate(errors)]
 
 
+def _text_network(folder: Path, facts: dict[str, Any], precision: Precision) -> _core.BertEncoder | TextNetwork:
+    if facts.get("family") == "torchscript":
+        from matinee.torchscript import TextNetwork  # noqa: PLC0415  brings libtorch, which only such folders need
+
+        return TextNetwork(folder, facts, precision)
+    return _core.BertEncoder.load(folder, precision)
+
+
+def _image_network(
+    folder: Path, facts: dict[str, Any], precision: Precision, preprocessor: _core.Preprocessor
+) -> _core.ConvNet | ImageNetwork:
+    height, width = preprocessor.height, preprocessor.width
+    if facts.get("family") == "torchscript":
+        from matinee.torchscript import ImageNetwork  # noqa: PLC0415  as above
+
+        return ImageNetwork(folder, facts, precision, height=height, width=width)
+    network = _core.ConvNet.load(folder, precision)
+    if (height, width) != (network.image_size, network.image_size):
+        expected = f"{network.image_size} x {network.image_size}"
+        raise FormatError(
+            f"{folder / 'preprocessor_config.json'}: expected images of {expected}, got {height} x {width}"
+        )
+    return network
+
+
 def _read_image(path: Path) -> bytes:
     """The file's bytes; of a file above the limit just enough for the decoder to refuse it."""
     try:
@@ -278,11 +306,11 @@ def _read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _weights_sha256(folder: Path) -> str:
+def _weights_sha256(folder: Path, facts: dict[str, Any]) -> str:
     """From the store's list of files, which was checked when resolving; a folder without one is read."""
     if (folder / "files.json").is_file():
         return models.weights_sha256(folder)
-    path = folder / "model.safetensors"
+    path = weights_file(folder, facts)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

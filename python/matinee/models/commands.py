@@ -1,4 +1,4 @@
-"""``matinee models list|pull|verify|card``: registers itself with the command line's parser."""
+"""``matinee models list|pull|verify|card|export``: registers itself with the command line's parser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,12 +14,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from matinee.errors import MatineeError
-from matinee.models import sources, store
+from matinee.models import export, sources, store
 from matinee.models.spec import registry
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Adds the command ``models`` and its four parts."""
+    """Adds the command ``models`` and its parts."""
     parser = subparsers.add_parser("models", help="pull, check and describe the pretrained models")
     parts = parser.add_subparsers(dest="models_command", required=True, metavar="COMMAND")
 
@@ -39,6 +40,27 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     part.add_argument("name", metavar="NAME")
     part.add_argument("--json", action="store_true", help="print JSON instead of text")
     part.set_defaults(run=_card)
+
+    part = parts.add_parser(
+        "export",
+        help="write a network of your own as a model folder",
+        description="Writes a TorchScript file that this build's libtorch runs, and checks it in another process.",
+    )
+    part.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="package.module:callable that returns (torch.nn.Module, example input), or a folder of transformers",
+    )
+    part.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model folder to write")
+    part.add_argument("--name", help="what the model is called; default: the folder's name")
+    part.add_argument("--preprocessor", type=Path, metavar="FILE", help="images: a preprocessor_config.json")
+    part.add_argument("--vocabulary", type=Path, metavar="FILE", help="texts: a vocab.txt for WordPiece")
+    part.add_argument("--cased", action="store_true", help="texts: the vocabulary has upper case")
+    part.add_argument("--pad-token", type=int, default=0, metavar="ID", help="texts: fills up short ones; default: 0")
+    part.add_argument(
+        "--output", type=int, default=0, metavar="N", help="which output is the vector; default: the first"
+    )
+    part.set_defaults(run=_export)
 
 
 def card(name: str) -> dict[str, object]:
@@ -101,6 +123,29 @@ def _verify(args: argparse.Namespace) -> int:
     if not names:
         print("no model has been pulled")
     return 1 if failed else 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    if Path(args.source).is_dir():
+        done = export.export_transformers(args.source, args.out, name=args.name)
+    else:
+        module, example = export.load_source(args.source)
+        done = export.export_torchscript(
+            module,
+            example,
+            args.out,
+            name=args.name,
+            preprocessor=args.preprocessor,
+            vocabulary=args.vocabulary,
+            lowercase=not args.cased,
+            pad_token=args.pad_token,
+            output=args.output,
+        )
+    lengths = {True: ", shorter texts computed as such", False: ", every text filled up"}[done.any_length]
+    print(f"{done.path}: {done.kind}, {done.dimension}-d{lengths if done.kind == 'text' else ''}")
+    print(f"checked on libtorch {done.libtorch}: largest difference {done.difference:.1g} of the largest value")
+    print(f"load it with matinee.Encoder.load({str(done.path.absolute())!r}), in a process without pip's torch")
+    return 0
 
 
 def _card(args: argparse.Namespace) -> int:

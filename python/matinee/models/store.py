@@ -22,7 +22,7 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from matinee.errors import FormatError, IoError, MatineeError, NotFound
-from matinee.models import hub, sources
+from matinee.models import brought, hub, sources
 from matinee.models.convert import convert, sync
 from matinee.models.sources import Progress
 from matinee.models.spec import ModelSpec, registry
@@ -72,9 +72,13 @@ def list_models() -> list[ModelInfo]:
 def resolve(name: str, *, progress: Progress | None = None) -> Path:
     """The model's local folder, pulled first where it is absent and the network is allowed.
 
-    Every byte is checked once a process and again when a file's size or time changes (0.1 s for 90 MB). Raises NotFound
-    for an unknown name, FormatError for a damaged folder, IoError where it cannot be pulled.
+    A name that models.toml does not know may be that of a finished folder which somebody put under a folder of
+    MATINEE_MODELS: it is taken as it is. Of the others every byte is checked once a process and again when a file's
+    size or time changes (0.1 s for 90 MB). Raises NotFound for an unknown name, FormatError for a damaged folder,
+    IoError where it cannot be pulled.
     """
+    if own := brought.find(name):
+        return own
     path = folder_of(name)
     if _state(path) == "absent":
         return pull(name, progress=progress)
