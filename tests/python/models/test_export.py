@@ -96,12 +96,18 @@ def test_an_exported_image_network_is_an_encoder(place: Path) -> None:
         net = Picture().train()
         print(export_torchscript(net, images, "pictures", preprocessor=Path("pixels.json"), output=1))
         assert net.training  # left as it was
+        try:
+            matinee.Encoder.load(Path("pictures"))
+        except matinee.TorchConflict as error:
+            assert "in a process of its own" in str(error)
+        else:
+            raise SystemExit("two torches in one process")
         x = torch.randn(7, 3, 32, 32)
         with torch.no_grad():
             np.savez("pictures.npz", x=x.numpy(), expected=net.eval()(x)[1].numpy())
         """,
         cwd=place,
-        before=NETWORKS + "    from pathlib import Path\n",
+        before=NETWORKS + "    from pathlib import Path\n    import matinee\n",
     )
     assert sorted(path.name for path in (place / "pictures").iterdir()) == [
         "matinee.json",
@@ -320,7 +326,9 @@ def test_bad_folders_are_typed_errors_when_loaded(place: Path) -> None:
     assert_said(python(calls, cwd=place, before=LOADS), [says for _, says in BAD_FOLDERS])
 
 
-@pytest.mark.parametrize("family", ["bert", pytest.param("distilbert", marks=pytest.mark.slow), "vit"])
+@pytest.mark.parametrize(
+    "family", ["bert", *(pytest.param(name, marks=pytest.mark.slow) for name in ("distilbert", "vit"))]
+)
 def test_a_folder_of_transformers_is_exported_with_eager_attention(place: Path, family: str) -> None:
     pytest.importorskip("transformers")
     python(
