@@ -37,6 +37,29 @@ std::string vocab_json() {
   return json + "}";
 }
 
+constexpr std::string_view kMerges = "#version: 0.2\na a\naa aa\na b</w>\nb a\n< |\n| ></w>\n";
+
+const std::string& vocabulary() {
+  static const std::string json = vocab_json();
+  return json;
+}
+
+// The tokenizers of all options, made once: [cleaning][split][long].
+const matinee::ClipBpe& tokenizer(std::size_t cleaning, bool split, bool is_long) {
+  static const std::vector<matinee::ClipBpe> all = [] {
+    std::vector<matinee::ClipBpe> made;
+    for (std::size_t i = 0; i < 12; ++i) {
+      matinee::ClipBpeOptions options;
+      options.cleaning = static_cast<matinee::ClipCleaning>(i / 4);
+      options.split_special_tokens = (i & 2U) != 0;
+      options.max_tokens = (i & 1U) != 0 ? 1U << 24 : 12;
+      made.emplace_back(vocabulary(), kMerges, options);
+    }
+    return made;
+  }();
+  return all[cleaning * 4 + (split ? 2 : 0) + (is_long ? 1 : 0)];
+}
+
 }  // namespace
 
 // The first byte chooses the options, the rest is a text; or, where it says so, one of the vocabulary's files. Ids stay
@@ -44,24 +67,19 @@ std::string vocab_json() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 1) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
-  static const std::string vocab = vocab_json();
-  constexpr std::string_view kMerges = "#version: 0.2\na a\naa aa\na b</w>\nb a\n< |\n| ></w>\n";
-  matinee::ClipBpeOptions options;
-  options.cleaning = static_cast<matinee::ClipCleaning>(data[0] % 3);
-  options.split_special_tokens = (data[0] & 16U) != 0;
+  const std::size_t cleaning = data[0] % 3;
+  const bool split = (data[0] & 16U) != 0;
   if ((data[0] & 32U) != 0) {
     try {
       const bool json = (data[0] & 64U) != 0;
-      const matinee::ClipBpe tokenizer(json ? bytes : vocab, json ? kMerges : bytes, options);
+      const matinee::ClipBpe tokenizer(json ? bytes : vocabulary(), json ? kMerges : bytes, {});
       tokenizer.encode(bytes);
     } catch (const matinee::FormatError&) {  // damaged, or the files do not belong together
     }
     return 0;
   }
-  options.max_tokens = 12;
-  const matinee::ClipBpe short_one(vocab, kMerges, options);
-  options.max_tokens = 1U << 24;
-  const matinee::ClipBpe long_one(vocab, kMerges, options);
+  const matinee::ClipBpe& short_one = tokenizer(cleaning, split, false);
+  const matinee::ClipBpe& long_one = tokenizer(cleaning, split, true);
   const std::vector<std::int32_t> head = short_one.encode(bytes);
   const std::vector<std::int32_t> whole = long_one.encode(bytes);
   const auto size_of = static_cast<std::int32_t>(long_one.vocabulary_size());
@@ -73,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       head.size() == std::min<std::size_t>(12, whole.size()) && std::equal(head.begin(), head.end() - 1, whole.begin());
   if (!within || !marked || !cut) std::abort();
   const auto is_marker = [&](auto id) { return id == start || id == end; };
-  if (options.split_special_tokens && std::any_of(whole.begin() + 1, whole.end() - 1, is_marker)) std::abort();
+  if (split && std::any_of(whole.begin() + 1, whole.end() - 1, is_marker)) std::abort();
   for (const std::string& word : long_one.words(bytes)) {
     if (word.empty()) std::abort();
   }
