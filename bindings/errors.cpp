@@ -29,6 +29,8 @@ void set_error(const std::exception_ptr& error) {
     raise("FormatError", e.what());
   } catch (const matinee::IoError& e) {
     raise("IoError", e.what());
+  } catch (const matinee::Overloaded& e) {
+    raise("Overloaded", e.what());
   } catch (const matinee::Cancelled& e) {
     raise("Cancelled", e.what());
   } catch (const matinee::Error& e) {

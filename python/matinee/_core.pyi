@@ -18,8 +18,10 @@ __all__: list[str] = [
     "BertEncoder",
     "ClipBpe",
     "ConvNet",
+    "ImageBatcher",
     "Index",
     "Preprocessor",
+    "TextBatcher",
     "WordPiece",
     "cpu_name",
     "crc32c",
@@ -251,6 +253,77 @@ class ConvNet:
     def precision(self) -> str:
         """
         fp32 or bf16.
+        """
+
+class TextBatcher:
+    """
+    Computes texts of many callers together; for each, what the encoder alone gives.
+    """
+    def __init__(
+        self,
+        encoder: BertEncoder,
+        *,
+        max_batch: typing.SupportsIndex = 32,
+        max_queue: typing.SupportsIndex = 1024,
+        max_delay_ms: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        max_wait_ms: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        max_running: typing.SupportsIndex = 0,
+    ) -> None: ...
+    def encode(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Packed token ids (T,) int32 and offsets (B + 1,) int64 to vectors (B, D) float32, when their turn comes.
+        """
+    def submit(
+        self,
+        token_ids: numpy.typing.NDArray[typing.Any],
+        offsets: numpy.typing.NDArray[typing.Any],
+        on_done: collections.abc.Callable[
+            [numpy.typing.NDArray[numpy.float32] | None, matinee.errors.MatineeError | None], None
+        ],
+    ) -> collections.abc.Callable[[], bool]:
+        """
+        Returns at once; on_done(vectors, error), one of them None, is called on some thread. The answer cancels: True where the request still waited and on_done will not be called.
+        """
+    @property
+    def statistics(self) -> dict[str, int]:
+        """
+        Counts since it was made: requests admitted, batches computed and their items, requests refused and cancelled; and items waiting now.
+        """
+
+class ImageBatcher:
+    """
+    Computes images of many callers together; for each, what the network alone gives.
+    """
+    def __init__(
+        self,
+        net: ConvNet,
+        *,
+        max_batch: typing.SupportsIndex = 32,
+        max_queue: typing.SupportsIndex = 1024,
+        max_delay_ms: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        max_wait_ms: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        max_running: typing.SupportsIndex = 0,
+    ) -> None: ...
+    def encode(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Normalised pixels (B, 3, S, S) float32 to vectors (B, D) float32, when their turn comes.
+        """
+    def submit(
+        self,
+        pixels: numpy.typing.NDArray[typing.Any],
+        on_done: collections.abc.Callable[
+            [numpy.typing.NDArray[numpy.float32] | None, matinee.errors.MatineeError | None], None
+        ],
+    ) -> collections.abc.Callable[[], bool]:
+        """
+        Returns at once; on_done(vectors, error), one of them None, is called on some thread. The answer cancels: True where the request still waited and on_done will not be called.
+        """
+    @property
+    def statistics(self) -> dict[str, int]:
+        """
+        Counts since it was made: requests admitted, batches computed and their items, requests refused and cancelled; and items waiting now.
         """
 
 class Index:
