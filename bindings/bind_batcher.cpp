@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,20 +32,72 @@ using Vectors = py::array_t<float>;
 using OnDone = py::typing::Callable<void(py::typing::Optional<Vectors>, py::typing::Optional<MatineeErrorObject>)>;
 using Cancel = py::typing::Callable<bool()>;
 
-// The network keeps a reference to what it batches for (keep_alive), and to the size of an image.
+// Held by any thread, and let go of with the GIL.
+std::shared_ptr<py::object> share(py::object object) {
+  return {new py::object(std::move(object)), [](py::object* held) {
+            if (Py_IsInitialized() == 0) return;  // the interpreter went first
+            const py::gil_scoped_acquire acquire;
+            delete held;
+          }};
+}
+
+void copy_rows(const py::object& answer, MatrixView<float> out) {
+  const auto array = py::cast<py::array>(answer);
+  const auto rows = matinee::bindings::matrix_view<float>(array, "encode: the network's answer", out.cols);
+  if (rows.rows != out.rows) {
+    throw matinee::InternalError("encode: expected " + std::to_string(out.rows) + " vectors of the network, got " +
+                                 std::to_string(rows.rows));
+  }
+  for (std::size_t b = 0; b < out.rows; ++b) std::copy_n(rows.row(b), out.cols, out.row(b));
+}
+
+template <typename Value, typename... Shape>
+py::array_t<Value> to_array(std::span<const Value> values, Shape... shape) {
+  return py::array_t<Value>({static_cast<py::ssize_t>(shape)...}, values.data());
+}
+
+// Encoders of the core are called directly; what else has their methods is called as Python.
+matinee::Batcher<Ids>::Encode text_encode(const py::object& network) {
+  if (py::isinstance<BertEncoder>(network)) {
+    return [held = share(network), &encoder = network.cast<const BertEncoder&>()](
+               auto ids, auto offsets, auto vectors) { encoder.encode(ids, offsets, vectors); };
+  }
+  return [held = share(network.attr("encode"))](std::span<const Ids> ids, std::span<const std::int64_t> offsets,
+                                                MatrixView<float> vectors) {
+    const py::gil_scoped_acquire acquire;
+    copy_rows((*held)(to_array(ids, ids.size()), to_array(offsets, offsets.size())), vectors);
+  };
+}
+
+matinee::Batcher<float>::Encode image_encode(const py::object& network, std::size_t height, std::size_t width) {
+  if (py::isinstance<ConvNet>(network)) {
+    return [held = share(network), &net = network.cast<const ConvNet&>()](auto pixels, auto, auto vectors) {
+      net.features(pixels, vectors);
+    };
+  }
+  return [held = share(network.attr("features")), height, width](
+             std::span<const float> pixels, std::span<const std::int64_t> offsets, MatrixView<float> vectors) {
+    const py::gil_scoped_acquire acquire;
+    copy_rows((*held)(to_array(pixels, offsets.size() - 1, 3, height, width)), vectors);
+  };
+}
+
+std::size_t dimension_of(const py::object& network) { return network.attr("dimension").cast<std::size_t>(); }
+
 struct TextBatcher {
-  TextBatcher(const BertEncoder& encoder, const BatcherOptions& options)
-      : batcher([&encoder](auto ids, auto offsets, auto vectors) { encoder.encode(ids, offsets, vectors); },
-                encoder.dimension(), options) {}
+  TextBatcher(const py::object& network, const BatcherOptions& options)
+      : batcher(text_encode(network), dimension_of(network), options) {}
   matinee::Batcher<Ids> batcher;
 };
 
 struct ImageBatcher {
-  ImageBatcher(const ConvNet& net, const BatcherOptions& options)
-      : batcher([&net](auto pixels, auto, auto features) { net.features(pixels, features); }, net.dimension(), options),
-        size(static_cast<py::ssize_t>(net.image_size())) {}
+  ImageBatcher(const py::object& network, std::size_t height_, std::size_t width_, const BatcherOptions& options)
+      : batcher(image_encode(network, height_, width_), dimension_of(network), options),
+        height(static_cast<py::ssize_t>(height_)),
+        width(static_cast<py::ssize_t>(width_)) {}
   matinee::Batcher<float> batcher;
-  py::ssize_t size;  // S
+  py::ssize_t height;
+  py::ssize_t width;
 };
 
 // A batcher that ends waits for threads that may want the GIL.
@@ -59,22 +112,16 @@ struct EndWithoutGil {
 // A Python callable that any thread may call and let go of.
 class Callback {
  public:
-  explicit Callback(py::function function)
-      : function_(new py::function(std::move(function)), [](py::function* held) {
-          if (Py_IsInitialized() == 0) return;  // the interpreter went first
-          const py::gil_scoped_acquire acquire;
-          delete held;
-        }) {}
+  Callback(py::object function, std::size_t dimension) : function_(share(std::move(function))), dimension_(dimension) {}
 
-  void operator()(const std::vector<float>& vectors, std::size_t dimension, const std::exception_ptr& error) const {
+  void operator()(const std::vector<float>& vectors, const std::exception_ptr& error) const {
     if (Py_IsInitialized() == 0) return;
     const py::gil_scoped_acquire acquire;
     try {
       if (error) {
         (*function_)(py::none(), python_error(error));
       } else {
-        const auto rows = static_cast<py::ssize_t>(vectors.size() / dimension);
-        (*function_)(Vectors({rows, static_cast<py::ssize_t>(dimension)}, vectors.data()), py::none());
+        (*function_)(to_array<float>(vectors, vectors.size() / dimension_, dimension_), py::none());
       }
     } catch (py::error_already_set& raised) {
       raised.discard_as_unraisable("the callback of submit");
@@ -82,7 +129,8 @@ class Callback {
   }
 
  private:
-  std::shared_ptr<py::function> function_;
+  std::shared_ptr<py::object> function_;
+  std::size_t dimension_;
 };
 
 template <typename Value>
@@ -98,11 +146,7 @@ Vectors encode(matinee::Batcher<Value>& batcher, std::span<const Value> values, 
 template <typename Value>
 Cancel submit(matinee::Batcher<Value>& batcher, std::span<const Value> values, std::span<const std::int64_t> offsets,
               const OnDone& on_done) {
-  const std::size_t dimension = batcher.dimension();
-  auto tell = [callback = Callback(on_done), dimension](const std::vector<float>& vectors,
-                                                        const std::exception_ptr& error) {
-    callback(vectors, dimension, error);
-  };
+  Callback tell(on_done, batcher.dimension());
   auto cancel = [&] {
     const py::gil_scoped_release release;
     return batcher.submit({values.begin(), values.end()}, {offsets.begin(), offsets.end()}, std::move(tell));
@@ -119,10 +163,9 @@ std::span<const std::int64_t> offsets_of(const py::array& offsets) {
 }
 
 std::span<const float> pixels_of(const ImageBatcher& self, const py::array& pixels) {
-  const std::string size = std::to_string(self.size);
-  const std::string shape = "(B, 3, " + size + ", " + size + ")";
+  const std::string shape = "(B, 3, " + std::to_string(self.height) + ", " + std::to_string(self.width) + ")";
   const auto values = contiguous_view<float>(pixels, "encode: pixels", shape.c_str(), 4);
-  if (pixels.shape(1) != 3 || pixels.shape(2) != self.size || pixels.shape(3) != self.size) {
+  if (pixels.shape(1) != 3 || pixels.shape(2) != self.height || pixels.shape(3) != self.width) {
     throw matinee::InvalidArgument("encode: pixels: expected " + shape + " float32, got " +
                                    matinee::bindings::describe(pixels));
   }
@@ -131,42 +174,41 @@ std::span<const float> pixels_of(const ImageBatcher& self, const py::array& pixe
 
 std::vector<std::int64_t> image_offsets(const ImageBatcher& self, const py::array& pixels) {
   std::vector<std::int64_t> offsets;
-  for (py::ssize_t b = 0; b <= pixels.shape(0); ++b) offsets.push_back(b * 3 * self.size * self.size);
+  for (py::ssize_t b = 0; b <= pixels.shape(0); ++b) offsets.push_back(b * 3 * self.height * self.width);
   return offsets;
 }
 
-// What both have in common.
-template <typename Held, typename Network>
-py::class_<Held, std::unique_ptr<Held, EndWithoutGil>> bind(py::module_& module, const char* name, const char* network,
-                                                            const char* doc) {
+// What both have in common; `Size` are the arguments between the network and the options.
+template <typename Held, typename... Size, typename... SizeNames>
+py::class_<Held, std::unique_ptr<Held, EndWithoutGil>> bind(py::module_& module, const char* name, const char* doc,
+                                                            SizeNames... size_names) {
   const BatcherOptions defaults;
-  return py::class_<Held, std::unique_ptr<Held, EndWithoutGil>>(module, name, doc)
-      .def(py::init([](const Network& net, std::size_t max_batch, std::size_t max_queue, double max_delay_ms,
-                       double max_wait_ms, std::size_t max_running) {
-             return std::unique_ptr<Held, EndWithoutGil>(
-                 new Held(net, {max_batch, max_queue, max_delay_ms, max_wait_ms, max_running}));
-           }),
-           py::arg(network), py::kw_only(), py::arg("max_batch") = defaults.max_batch,
-           py::arg("max_queue") = defaults.max_queue, py::arg("max_delay_ms") = defaults.max_delay_ms,
-           py::arg("max_wait_ms") = defaults.max_wait_ms, py::arg("max_running") = defaults.max_running,
-           py::keep_alive<1, 2>())
-      .def_property_readonly(
-          "statistics",
-          [](const Held& self) {
-            const matinee::BatcherStatistics now = self.batcher.statistics();
-            return std::map<std::string, std::uint64_t>{{"requests", now.requests},   {"batches", now.batches},
-                                                        {"items", now.items},         {"refused", now.refused},
-                                                        {"cancelled", now.cancelled}, {"waiting", now.waiting}};
-          },
-          "Counts since it was made: requests admitted, batches computed and their items, requests refused and "
-          "cancelled; and items waiting now.");
+  py::class_<Held, std::unique_ptr<Held, EndWithoutGil>> bound(module, name, doc);
+  bound.def(py::init([](const py::object& network, Size... size, std::size_t max_batch, std::size_t max_queue,
+                        double max_delay_ms, double max_wait_ms, std::size_t max_running) {
+              return std::unique_ptr<Held, EndWithoutGil>(
+                  new Held(network, size..., {max_batch, max_queue, max_delay_ms, max_wait_ms, max_running}));
+            }),
+            py::arg("network"), py::kw_only(), size_names..., py::arg("max_batch") = defaults.max_batch,
+            py::arg("max_queue") = defaults.max_queue, py::arg("max_delay_ms") = defaults.max_delay_ms,
+            py::arg("max_wait_ms") = defaults.max_wait_ms, py::arg("max_running") = defaults.max_running);
+  bound.def_property_readonly(
+      "statistics",
+      [](const Held& self) {
+        const matinee::BatcherStatistics now = self.batcher.statistics();
+        return std::map<std::string, std::uint64_t>{{"requests", now.requests},   {"batches", now.batches},
+                                                    {"items", now.items},         {"refused", now.refused},
+                                                    {"cancelled", now.cancelled}, {"waiting", now.waiting}};
+      },
+      "Counts so far: requests, batches, items in them, refused, cancelled; and items waiting now.");
+  return bound;
 }
 
 }  // namespace
 
 void bind_batcher(py::module_& module) {
-  bind<TextBatcher, BertEncoder>(module, "TextBatcher", "encoder",
-                                 "Computes texts of many callers together; for each, what the encoder alone gives.")
+  bind<TextBatcher>(module, "TextBatcher",
+                    "Computes texts of many callers together, by a BertEncoder or what has its encode and dimension.")
       .def(
           "encode",
           [](TextBatcher& self, const py::array& token_ids, const py::array& offsets) {
@@ -180,11 +222,12 @@ void bind_batcher(py::module_& module) {
             return submit(self.batcher, ids_of(token_ids), offsets_of(offsets), on_done);
           },
           py::arg("token_ids").noconvert(), py::arg("offsets").noconvert(), py::arg("on_done"),
-          "Returns at once; on_done(vectors, error), one of them None, is called on some thread. The answer cancels: "
-          "True where the request still waited and on_done will not be called.");
+          "At once; on_done(vectors, error) follows on some thread. The answer cancels: True where it still waited.");
 
-  bind<ImageBatcher, ConvNet>(module, "ImageBatcher", "net",
-                              "Computes images of many callers together; for each, what the network alone gives.")
+  bind<ImageBatcher, std::size_t, std::size_t>(
+      module, "ImageBatcher",
+      "Computes images of many callers together, by a ConvNet or what has its features and dimension.",
+      py::arg("height"), py::arg("width"))
       .def(
           "encode",
           [](ImageBatcher& self, const py::array& pixels) {
@@ -192,7 +235,7 @@ void bind_batcher(py::module_& module) {
             return encode<float>(self.batcher, values, image_offsets(self, pixels));
           },
           py::arg("pixels").noconvert(),
-          "Normalised pixels (B, 3, S, S) float32 to vectors (B, D) float32, when their turn comes.")
+          "Normalised pixels (B, 3, H, W) float32 to vectors (B, D) float32, when their turn comes.")
       .def(
           "submit",
           [](ImageBatcher& self, const py::array& pixels, const OnDone& on_done) {
@@ -200,6 +243,5 @@ void bind_batcher(py::module_& module) {
             return submit<float>(self.batcher, values, image_offsets(self, pixels), on_done);
           },
           py::arg("pixels").noconvert(), py::arg("on_done"),
-          "Returns at once; on_done(vectors, error), one of them None, is called on some thread. The answer cancels: "
-          "True where the request still waited and on_done will not be called.");
+          "At once; on_done(vectors, error) follows on some thread. The answer cancels: True where it still waited.");
 }

@@ -47,6 +47,8 @@ void register_errors(py::module_& module) {
 MatineeErrorObject python_error(const std::exception_ptr& error) {
   try {
     set_error(error);
+  } catch (py::error_already_set& e) {
+    return e.value();
   } catch (const std::exception& e) {
     raise("InternalError", e.what());
   }

@@ -19,6 +19,7 @@ from matinee.errors import (
 )
 
 if TYPE_CHECKING:
+    from matinee.batching import BatchOptions
     from matinee.bundle import Bundle, open_bundle
     from matinee.clip_tokenizer import ClipTokenizer
     from matinee.encode import EncodedImages, Encoder, ImageEncoder, TextEncoder
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # These load the compiled core, and are loaded when they are first asked for: the web UI is a part of this package that
 # needs nothing of it, and runs where OpenCV and oneDNN are not installed.
 _HOMES = {
+    "BatchOptions": "matinee.batching",
     "Bundle": "matinee.bundle",
     "open_bundle": "matinee.bundle",
     "ClipTokenizer": "matinee.clip_tokenizer",
@@ -41,6 +43,7 @@ _HOMES = {
 __version__ = version("matinee")
 
 __all__ = [
+    "BatchOptions",
     "Bundle",
     "Cancelled",
     "ClipTokenizer",

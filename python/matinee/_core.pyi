@@ -257,11 +257,11 @@ class ConvNet:
 
 class TextBatcher:
     """
-    Computes texts of many callers together; for each, what the encoder alone gives.
+    Computes texts of many callers together, by a BertEncoder or what has its encode and dimension.
     """
     def __init__(
         self,
-        encoder: BertEncoder,
+        network: typing.Any,
         *,
         max_batch: typing.SupportsIndex = 32,
         max_queue: typing.SupportsIndex = 1024,
@@ -284,22 +284,24 @@ class TextBatcher:
         ],
     ) -> collections.abc.Callable[[], bool]:
         """
-        Returns at once; on_done(vectors, error), one of them None, is called on some thread. The answer cancels: True where the request still waited and on_done will not be called.
+        At once; on_done(vectors, error) follows on some thread. The answer cancels: True where it still waited.
         """
     @property
     def statistics(self) -> dict[str, int]:
         """
-        Counts since it was made: requests admitted, batches computed and their items, requests refused and cancelled; and items waiting now.
+        Counts so far: requests, batches, items in them, refused, cancelled; and items waiting now.
         """
 
 class ImageBatcher:
     """
-    Computes images of many callers together; for each, what the network alone gives.
+    Computes images of many callers together, by a ConvNet or what has its features and dimension.
     """
     def __init__(
         self,
-        net: ConvNet,
+        network: typing.Any,
         *,
+        height: typing.SupportsIndex,
+        width: typing.SupportsIndex,
         max_batch: typing.SupportsIndex = 32,
         max_queue: typing.SupportsIndex = 1024,
         max_delay_ms: typing.SupportsFloat | typing.SupportsIndex = 1.0,
@@ -308,7 +310,7 @@ class ImageBatcher:
     ) -> None: ...
     def encode(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
         """
-        Normalised pixels (B, 3, S, S) float32 to vectors (B, D) float32, when their turn comes.
+        Normalised pixels (B, 3, H, W) float32 to vectors (B, D) float32, when their turn comes.
         """
     def submit(
         self,
@@ -318,12 +320,12 @@ class ImageBatcher:
         ],
     ) -> collections.abc.Callable[[], bool]:
         """
-        Returns at once; on_done(vectors, error), one of them None, is called on some thread. The answer cancels: True where the request still waited and on_done will not be called.
+        At once; on_done(vectors, error) follows on some thread. The answer cancels: True where it still waited.
         """
     @property
     def statistics(self) -> dict[str, int]:
         """
-        Counts since it was made: requests admitted, batches computed and their items, requests refused and cancelled; and items waiting now.
+        Counts so far: requests, batches, items in them, refused, cancelled; and items waiting now.
         """
 
 class Index:

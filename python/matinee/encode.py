@@ -4,18 +4,20 @@
     vectors = encoder.encode(["A heist goes wrong.", "Toys come alive."])  # (2, 384) float32, rows of length 1
 
 The networks run in the compiled core on its own threads (`matinee._core.set_num_threads`). Encoders are unchangeable
-and safe for concurrent callers; Python threads go on while one computes.
+and safe for concurrent callers; Python threads go on while one computes. Calls with few items join those that others
+make at the same time (`BatchOptions`); where more waits than may, they raise Overloaded.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -23,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee import _core, models
+from matinee.batching import BatchOptions, answer
 from matinee.errors import FormatError, InternalError, InvalidArgument, IoError, MatineeError, NotFound
 from matinee.models.brought import weights_file
 
@@ -38,6 +41,8 @@ Progress: TypeAlias = Callable[[str, int, int], None]  # ("texts" or "images", d
 _TEXTS_A_CHUNK = 256
 _IMAGES_A_CHUNK = 64
 _MAX_IMAGE_BYTES = 20 << 20
+# Splitting so many characters into tokens takes less time than asking another thread to do it.
+_FEW_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,20 @@ class Encoder(ABC):
 
     kind: ClassVar[Literal["text", "image"]]
 
-    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+    _batcher: _core.TextBatcher | _core.ImageBatcher
+
+    def __init__(self, folder: Path, facts: dict[str, Any], batching: BatchOptions | None) -> None:
+        self._batching = batching or BatchOptions()
         self._name = str(facts.get("name", folder.name))
         self._sha256 = _weights_sha256(folder, facts)
 
     @staticmethod
     def load(
-        name_or_folder: str | os.PathLike[str], precision: Precision = "auto", *, squash: bool = False
+        name_or_folder: str | os.PathLike[str],
+        precision: Precision = "auto",
+        *,
+        squash: bool = False,
+        batching: BatchOptions | None = None,
     ) -> TextEncoder | ImageEncoder:
         """Loads a model of the model store by name, pulling it first where allowed, or from a folder.
 
@@ -80,7 +92,8 @@ class Encoder(ABC):
         A `Path`, or a string with a separator in it, is a folder; any other string is a name. `precision` is what the
         large products are computed in: "fp32", "bf16" (faster where the processor has it; cosine to fp32 above 0.999),
         or "auto", bf16 on processors that compute it. `squash` lets an image encoder see the whole image, squashed to
-        its square, where the model's own preprocessing cuts out the centre; a text encoder takes no notice.
+        its square, where the model's own preprocessing cuts out the centre; a text encoder takes no notice. `batching`
+        says how requests of different callers are computed together.
 
         Raises NotFound for an unknown name or a missing folder or file, FormatError where the model is damaged or not
         what its configuration says, IoError where it cannot be pulled, InvalidArgument for another precision.
@@ -91,9 +104,9 @@ class Encoder(ABC):
             folder = Path(name_or_folder)
         facts = _read_facts(folder)
         if facts.get("kind") == "text":
-            return TextEncoder(folder, facts, precision)
+            return TextEncoder(folder, facts, precision, batching=batching)
         if facts.get("kind") == "image":
-            return ImageEncoder(folder, facts, precision, squash=squash)
+            return ImageEncoder(folder, facts, precision, squash=squash, batching=batching)
         raise FormatError(f"{folder / 'matinee.json'}: kind: expected 'text' or 'image', got {facts.get('kind')!r}")
 
     @property
@@ -116,6 +129,12 @@ class Encoder(ABC):
     def precision(self) -> str:
         """ "fp32" or "bf16": what "auto" became."""
 
+    @property
+    def statistics(self) -> dict[str, int]:
+        """Of calls with few items since the encoder was loaded: `requests` admitted, `batches` computed and the `items`
+        in them, requests `refused` (Overloaded) and `cancelled`; and items `waiting` now."""
+        return self._batcher.statistics
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, dimension={self.dimension}, precision={self.precision!r})"
 
@@ -125,10 +144,18 @@ class TextEncoder(Encoder):
 
     kind: ClassVar[Literal["text", "image"]] = "text"
 
-    def __init__(self, folder: Path, facts: dict[str, Any], precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        precision: Precision = "auto",
+        *,
+        batching: BatchOptions | None = None,
+    ) -> None:
         """Use `Encoder.load`."""
-        super().__init__(folder, facts)
+        super().__init__(folder, facts, batching)
         self._network = _text_network(folder, facts, precision)
+        self._batcher: _core.TextBatcher = _core.TextBatcher(self._network, **asdict(self._batching))
         lowercase = facts.get("lowercase", True)
         if not isinstance(lowercase, bool):
             raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
@@ -157,17 +184,33 @@ class TextEncoder(Encoder):
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """(B, D) float32 rows of length 1, in the order of `texts`.
 
-        An empty text has a vector too (that of no words). A text's vector does not depend on the others of the batch,
-        beyond the last bits. `progress` is called as ("texts", done, total). Raises InvalidArgument where something
-        is not a str; KeyboardInterrupt stops between chunks.
+        An empty text has a vector too (that of no words). A text's vector is the same whatever it is batched with, to
+        1e-5 in each value at either precision. `progress` is called as ("texts", done, total). Raises InvalidArgument
+        where something is not a str, Overloaded where too much waits; KeyboardInterrupt stops between chunks.
         """
-        if isinstance(texts, str):
-            raise InvalidArgument("encode: texts: expected a list of str, got one str; use encode_one or [text]")
-        vectors = np.empty((len(texts), self.dimension), np.float32)
+        vectors = self._room_for(texts)
+        encode = self._batcher.encode if len(texts) <= self._batching.max_batch else self._network.encode
         for start in range(0, len(texts), _TEXTS_A_CHUNK):
             chunk = texts[start : start + _TEXTS_A_CHUNK]
             token_ids, offsets = self._tokenizer.encode_batch(chunk)
-            vectors[start : start + len(chunk)] = self._network.encode(token_ids, offsets)
+            vectors[start : start + len(chunk)] = encode(token_ids, offsets)
+            if progress:
+                progress("texts", start + len(chunk), len(texts))
+        return vectors
+
+    async def encode_async(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """As `encode`, while the event loop goes on. Texts of other tasks and threads join in the same batches.
+
+        A task that is cancelled takes with it what is not being computed yet.
+        """
+        vectors = self._room_for(texts)
+        for start in range(0, len(texts), _TEXTS_A_CHUNK):
+            chunk = texts[start : start + _TEXTS_A_CHUNK]
+            if sum(len(text) for text in chunk if isinstance(text, str)) <= _FEW_CHARACTERS:
+                tokens = self._tokenizer.encode_batch(chunk)
+            else:
+                tokens = await asyncio.to_thread(self._tokenizer.encode_batch, chunk)
+            vectors[start : start + len(chunk)] = await answer(self._batcher.submit, *tokens)
             if progress:
                 progress("texts", start + len(chunk), len(texts))
         return vectors
@@ -176,6 +219,11 @@ class TextEncoder(Encoder):
         """(D,) float32 of length 1. Raises InvalidArgument where `text` is not a str."""
         return np.asarray(self.encode([text])[0])
 
+    def _room_for(self, texts: Sequence[str]) -> Vectors:
+        if isinstance(texts, str):
+            raise InvalidArgument("encode: texts: expected a list of str, got one str; use encode_one or [text]")
+        return np.empty((len(texts), self.dimension), np.float32)
+
 
 class ImageEncoder(Encoder):
     """Images to feature vectors, not of unit length; the model's own resize, crop and normalisation come first."""
@@ -183,12 +231,22 @@ class ImageEncoder(Encoder):
     kind: ClassVar[Literal["text", "image"]] = "image"
 
     def __init__(
-        self, folder: Path, facts: dict[str, Any], precision: Precision = "auto", *, squash: bool = False
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        precision: Precision = "auto",
+        *,
+        squash: bool = False,
+        batching: BatchOptions | None = None,
     ) -> None:
         """Use `Encoder.load`."""
-        super().__init__(folder, facts)
+        super().__init__(folder, facts, batching)
         self._preprocessor = _core.Preprocessor.from_folder(folder, squash=squash, max_bytes=_MAX_IMAGE_BYTES)
         self._network = _image_network(folder, facts, precision, self._preprocessor)
+        height, width = self._preprocessor.height, self._preprocessor.width
+        self._batcher: _core.ImageBatcher = _core.ImageBatcher(
+            self._network, height=height, width=width, **asdict(self._batching)
+        )
 
     @property
     def dimension(self) -> int:
@@ -203,9 +261,10 @@ class ImageEncoder(Encoder):
 
         An image is the bytes of a JPEG, PNG or WebP file, an RGB array (H, W, 3) uint8, or the Path of a file. One that
         cannot be read gets a row of zeros and its error; the others are encoded all the same. An image's vector does
-        not depend on the others. `progress` is called as ("images", done, total). KeyboardInterrupt stops between
-        chunks.
+        not depend on the others. `progress` is called as ("images", done, total). Raises Overloaded where too much
+        waits; KeyboardInterrupt stops between chunks.
         """
+        features = self._batcher.encode if len(images) <= self._batching.max_batch else self._network.features
         vectors = np.zeros((len(images), self.dimension), np.float32)
         errors: list[MatineeError | None] = []
         starts = range(0, len(images), _IMAGES_A_CHUNK)
@@ -220,13 +279,28 @@ class ImageEncoder(Encoder):
                 if number + 1 < len(chunks):
                     coming = helper.submit(self._pixels, chunks[number + 1])
                 good = [i for i, error in enumerate(chunk_errors) if error is None]
-                if len(good) == len(chunk_errors):
-                    vectors[start : start + len(good)] = self._network.features(pixels)
-                elif good:
-                    vectors[[start + i for i in good]] = self._network.features(pixels[good])
+                if good:
+                    vectors[[start + i for i in good]] = features(_rows(pixels, good))
                 errors += chunk_errors
                 if progress:
                     progress("images", len(errors), len(images))
+        return EncodedImages(vectors, errors)
+
+    async def encode_async(self, images: Sequence[Image], *, progress: Progress | None = None) -> EncodedImages:
+        """As `encode`, while the event loop goes on. Images of other tasks and threads join in the same batches.
+
+        A task that is cancelled takes with it what is not being computed yet.
+        """
+        vectors = np.zeros((len(images), self.dimension), np.float32)
+        errors: list[MatineeError | None] = []
+        for start in range(0, len(images), _IMAGES_A_CHUNK):
+            pixels, chunk_errors = await asyncio.to_thread(self._pixels, images[start : start + _IMAGES_A_CHUNK])
+            good = [i for i, error in enumerate(chunk_errors) if error is None]
+            if good:
+                vectors[[start + i for i in good]] = await answer(self._batcher.submit, _rows(pixels, good))
+            errors += chunk_errors
+            if progress:
+                progress("images", len(errors), len(images))
         return EncodedImages(vectors, errors)
 
     def encode_one(self, image: Image) -> Vectors:
@@ -234,7 +308,7 @@ class ImageEncoder(Encoder):
         pixels, errors = self._pixels([image])
         if errors[0] is not None:
             raise errors[0]
-        return np.asarray(self._network.features(pixels)[0])
+        return np.asarray(self._batcher.encode(pixels)[0])
 
     def _pixels(self, images: Sequence[Image]) -> tuple[npt.NDArray[np.float32], list[MatineeError | None]]:
         """Network input (B, 3, S, S) and an error or None for each image."""
@@ -251,6 +325,11 @@ class ImageEncoder(Encoder):
                 contents.append(image)
         pixels, errors = self._preprocessor.run(contents)
         return pixels, [unread.get(i, error) for i, error in enumerate(errors)]
+
+
+def _rows(pixels: npt.NDArray[np.float32], rows: list[int]) -> npt.NDArray[np.float32]:
+    """These images; `pixels` itself where it is all of them."""
+    return pixels if len(rows) == len(pixels) else pixels[rows]
 
 
 def _text_network(folder: Path, facts: dict[str, Any], precision: Precision) -> _core.BertEncoder | TextNetwork:
