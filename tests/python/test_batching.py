@@ -21,6 +21,7 @@ import pytest
 from tiny_folders import write_image_model, write_text_model
 
 from matinee import (
+    BatchOptions,
     Encoder,
     FormatError,
     ImageEncoder,
