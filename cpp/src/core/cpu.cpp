@@ -72,6 +72,14 @@ IsaLevel isa_level_from_name(std::string_view name) {
 
 bool has_native_bf16() { return isa_level() >= IsaLevel::kAvx512Bf16; }
 
+bool has_vbmi() {
+#if defined(__x86_64__)
+  return isa_level() >= IsaLevel::kAvx512Vnni && __builtin_cpu_supports("avx512vbmi");
+#else
+  return false;
+#endif
+}
+
 std::string cpu_name() {
   std::ifstream info("/proc/cpuinfo");
   std::string line;

@@ -31,6 +31,10 @@ IsaLevel isa_level_from_name(std::string_view name);
 // True where bf16 matrix products run in hardware (AVX512_BF16 or AMX): what precision "auto" asks.
 bool has_native_bf16();
 
+// True where bytes can be permuted across a whole register (AVX512_VBMI, which no level implies: some processors with
+// bf16 lack it) and the level is at least kAvx512Vnni.
+bool has_vbmi();
+
 // The processor's brand string, for benchmark tables.
 std::string cpu_name();
 
