@@ -26,8 +26,8 @@ Submit: TypeAlias = Callable[..., Callable[[], bool]]
 class BatchOptions:
     """How requests of different callers join. The defaults suit a server; a lone caller never waits for company."""
 
-    max_batch: int = 32  # items computed together; calls of more items than this do not join others
-    max_queue: int = 1024  # items that may wait; a request that would make it more raises Overloaded
+    max_batch: int = 32  # items computed together; a request of more is a batch of its own
+    max_queue: int = 16384  # items that may wait; a request that would make it more raises Overloaded
     max_delay_ms: float = 1.0  # how long after a batch of several requests their callers are expected back
     max_wait_ms: float = 0.0  # a request that has waited longer raises Overloaded; 0: it waits as long as it takes
     max_running: int = 0  # batches at the same time; 0: as many as the core has threads

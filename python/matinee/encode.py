@@ -40,6 +40,9 @@ Progress: TypeAlias = Callable[[str, int, int], None]  # ("texts" or "images", d
 # Items a call into the core; between calls progress is told and Ctrl-C is heard (about a second on two cores).
 _TEXTS_A_CHUNK = 256
 _IMAGES_A_CHUNK = 64
+# Calls with at most so many join those of others. More is work in bulk, behind which single requests must not queue.
+_TEXTS_THAT_JOIN = 128
+_IMAGES_THAT_JOIN = 16
 _MAX_IMAGE_BYTES = 20 << 20
 # Splitting so many characters into tokens takes less time than asking another thread to do it.
 _FEW_CHARACTERS = 4096
@@ -71,8 +74,7 @@ class Encoder(ABC):
 
     _batcher: _core.TextBatcher | _core.ImageBatcher
 
-    def __init__(self, folder: Path, facts: dict[str, Any], batching: BatchOptions | None) -> None:
-        self._batching = batching or BatchOptions()
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         self._name = str(facts.get("name", folder.name))
         self._sha256 = _weights_sha256(folder, facts)
 
@@ -153,9 +155,9 @@ class TextEncoder(Encoder):
         batching: BatchOptions | None = None,
     ) -> None:
         """Use `Encoder.load`."""
-        super().__init__(folder, facts, batching)
+        super().__init__(folder, facts)
         self._network = _text_network(folder, facts, precision)
-        self._batcher: _core.TextBatcher = _core.TextBatcher(self._network, **asdict(self._batching))
+        self._batcher: _core.TextBatcher = _core.TextBatcher(self._network, **asdict(batching or BatchOptions()))
         lowercase = facts.get("lowercase", True)
         if not isinstance(lowercase, bool):
             raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
@@ -189,7 +191,7 @@ class TextEncoder(Encoder):
         where something is not a str, Overloaded where too much waits; KeyboardInterrupt stops between chunks.
         """
         vectors = self._room_for(texts)
-        encode = self._batcher.encode if len(texts) <= self._batching.max_batch else self._network.encode
+        encode = self._batcher.encode if len(texts) <= _TEXTS_THAT_JOIN else self._network.encode
         for start in range(0, len(texts), _TEXTS_A_CHUNK):
             chunk = texts[start : start + _TEXTS_A_CHUNK]
             token_ids, offsets = self._tokenizer.encode_batch(chunk)
@@ -204,8 +206,8 @@ class TextEncoder(Encoder):
         A task that is cancelled takes with it what is not being computed yet.
         """
         vectors = self._room_for(texts)
-        for start in range(0, len(texts), _TEXTS_A_CHUNK):
-            chunk = texts[start : start + _TEXTS_A_CHUNK]
+        for start in range(0, len(texts), _TEXTS_THAT_JOIN):
+            chunk = texts[start : start + _TEXTS_THAT_JOIN]
             if sum(len(text) for text in chunk if isinstance(text, str)) <= _FEW_CHARACTERS:
                 tokens = self._tokenizer.encode_batch(chunk)
             else:
@@ -240,12 +242,12 @@ class ImageEncoder(Encoder):
         batching: BatchOptions | None = None,
     ) -> None:
         """Use `Encoder.load`."""
-        super().__init__(folder, facts, batching)
+        super().__init__(folder, facts)
         self._preprocessor = _core.Preprocessor.from_folder(folder, squash=squash, max_bytes=_MAX_IMAGE_BYTES)
         self._network = _image_network(folder, facts, precision, self._preprocessor)
         height, width = self._preprocessor.height, self._preprocessor.width
         self._batcher: _core.ImageBatcher = _core.ImageBatcher(
-            self._network, height=height, width=width, **asdict(self._batching)
+            self._network, height=height, width=width, **asdict(batching or BatchOptions())
         )
 
     @property
@@ -264,7 +266,7 @@ class ImageEncoder(Encoder):
         not depend on the others. `progress` is called as ("images", done, total). Raises Overloaded where too much
         waits; KeyboardInterrupt stops between chunks.
         """
-        features = self._batcher.encode if len(images) <= self._batching.max_batch else self._network.features
+        features = self._batcher.encode if len(images) <= _IMAGES_THAT_JOIN else self._network.features
         vectors = np.zeros((len(images), self.dimension), np.float32)
         errors: list[MatineeError | None] = []
         starts = range(0, len(images), _IMAGES_A_CHUNK)
@@ -293,8 +295,8 @@ class ImageEncoder(Encoder):
         """
         vectors = np.zeros((len(images), self.dimension), np.float32)
         errors: list[MatineeError | None] = []
-        for start in range(0, len(images), _IMAGES_A_CHUNK):
-            pixels, chunk_errors = await asyncio.to_thread(self._pixels, images[start : start + _IMAGES_A_CHUNK])
+        for start in range(0, len(images), _IMAGES_THAT_JOIN):
+            pixels, chunk_errors = await asyncio.to_thread(self._pixels, images[start : start + _IMAGES_THAT_JOIN])
             good = [i for i, error in enumerate(chunk_errors) if error is None]
             if good:
                 vectors[[start + i for i in good]] = await answer(self._batcher.submit, _rows(pixels, good))

@@ -17,7 +17,7 @@ struct BatcherOptions {
   std::size_t max_batch = 32;
   // Items that may wait; a request that would make it more is refused with Overloaded. One that finds nothing waiting
   // and a batch free is never refused, however large.
-  std::size_t max_queue = 1024;
+  std::size_t max_queue = 16384;
   // How long after a batch of several requests their callers are expected back: see Note [Joining]. 0: not at all.
   double max_delay_ms = 1.0;
   // Longest time that a request may wait before it is computed; then it ends with Overloaded. 0: as long as it takes.
