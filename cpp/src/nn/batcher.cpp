@@ -87,6 +87,8 @@ struct Batcher<Value>::State {
     Forks::instance().add(&forget);
   }
   ~State() { Forks::instance().remove(&forget); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   const Encode encode;
   const std::size_t dimension;
@@ -372,8 +374,10 @@ void Batcher<Value>::encode(std::span<const Value> values, std::span<const std::
 }
 
 template <typename Value>
-typename Batcher<Value>::Cancel Batcher<Value>::submit(std::vector<Value> values, std::vector<std::int64_t> offsets,
-                                                       OnDone on_done) {
+typename Batcher<Value>::Cancel Batcher<Value>::submit(
+    std::vector<Value> values, std::vector<std::int64_t> offsets,
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved
+    OnDone on_done) {
   check_offsets<Value>(values, offsets);
   const std::size_t num_items = offsets.size() - 1;
   if (num_items == 0) {
