@@ -19,9 +19,10 @@
 
 namespace py = pybind11;
 using matinee::BatcherOptions;
-using matinee::BertEncoder;
 using matinee::ConvNet;
 using matinee::MatrixView;
+using matinee::TokenEncoder;
+using matinee::VisionTransformer;
 using matinee::bindings::contiguous_view;
 
 namespace {
@@ -58,8 +59,8 @@ py::array_t<Value> to_array(std::span<const Value> values, Shape... shape) {
 
 // Encoders of the core are called directly; what else has their methods is called as Python.
 matinee::Batcher<Ids>::Encode text_encode(const py::object& network) {
-  if (py::isinstance<BertEncoder>(network)) {
-    return [held = share(network), &encoder = network.cast<const BertEncoder&>()](
+  if (py::isinstance<TokenEncoder>(network)) {
+    return [held = share(network), &encoder = network.cast<const TokenEncoder&>()](
                auto ids, auto offsets, auto vectors) { encoder.encode(ids, offsets, vectors); };
   }
   return [held = share(network.attr("encode"))](std::span<const Ids> ids, std::span<const std::int64_t> offsets,
@@ -69,12 +70,16 @@ matinee::Batcher<Ids>::Encode text_encode(const py::object& network) {
   };
 }
 
+template <typename Network>
+matinee::Batcher<float>::Encode core_image_encode(const py::object& network) {
+  return [held = share(network), &net = network.cast<const Network&>()](auto pixels, auto, auto vectors) {
+    net.features(pixels, vectors);
+  };
+}
+
 matinee::Batcher<float>::Encode image_encode(const py::object& network, std::size_t height, std::size_t width) {
-  if (py::isinstance<ConvNet>(network)) {
-    return [held = share(network), &net = network.cast<const ConvNet&>()](auto pixels, auto, auto vectors) {
-      net.features(pixels, vectors);
-    };
-  }
+  if (py::isinstance<ConvNet>(network)) return core_image_encode<ConvNet>(network);
+  if (py::isinstance<VisionTransformer>(network)) return core_image_encode<VisionTransformer>(network);
   return [held = share(network.attr("features")), height, width](
              std::span<const float> pixels, std::span<const std::int64_t> offsets, MatrixView<float> vectors) {
     const py::gil_scoped_acquire acquire;
@@ -208,7 +213,7 @@ py::class_<Held, std::unique_ptr<Held, EndWithoutGil>> bind(py::module_& module,
 
 void bind_batcher(py::module_& module) {
   bind<TextBatcher>(module, "TextBatcher",
-                    "Computes texts of many callers together, by a BertEncoder or what has its encode and dimension.")
+                    "Computes texts of many callers together, by a TokenEncoder or what has its encode and dimension.")
       .def(
           "encode",
           [](TextBatcher& self, const py::array& token_ids, const py::array& offsets) {

@@ -3,6 +3,9 @@
     encoder = matinee.Encoder.load("minilm-l6-v2")
     vectors = encoder.encode(["A heist goes wrong.", "Toys come alive."])  # (2, 384) float32, rows of length 1
 
+    clip = matinee.Encoder.load("clip-vit-b32-laion")
+    clip.texts.encode(["a heist"]) @ clip.images.encode([poster]).vectors.T  # one space
+
 The networks run in the compiled core on its own threads (`matinee._core.set_num_threads`). Encoders are unchangeable
 and safe for concurrent callers; Python threads go on while one computes. Calls with few items join those that others
 make at the same time (`BatchOptions`); where more waits than may, they raise Overloaded.
@@ -32,7 +35,7 @@ from matinee.models.brought import weights_file
 if TYPE_CHECKING:
     from matinee.torchscript import ImageNetwork, TextNetwork
 
-Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "int8"]
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Image: TypeAlias = bytes | npt.NDArray[np.uint8] | Path
 Progress: TypeAlias = Callable[[str, int, int], None]  # ("texts" or "images", done, total)
@@ -68,9 +71,9 @@ class EncodedImages:
 
 
 class Encoder(ABC):
-    """A pretrained network that turns items into vectors; `load` gives a TextEncoder or an ImageEncoder."""
+    """A pretrained network that turns items into vectors: a TextEncoder, an ImageEncoder, or a JointEncoder of both."""
 
-    kind: ClassVar[Literal["text", "image"]]
+    kind: ClassVar[Literal["text", "image", "joint"]]
 
     _batcher: _core.TextBatcher | _core.ImageBatcher
 
@@ -85,7 +88,7 @@ class Encoder(ABC):
         *,
         squash: bool = False,
         batching: BatchOptions | None = None,
-    ) -> TextEncoder | ImageEncoder:
+    ) -> TextEncoder | ImageEncoder | JointEncoder:
         """Loads a model of the model store by name, pulling it first where allowed, or from a folder.
 
         A folder may also hold a network of one's own as a TorchScript file (matinee.models.export_torchscript writes
@@ -93,9 +96,10 @@ class Encoder(ABC):
 
         A `Path`, or a string with a separator in it, is a folder; any other string is a name. `precision` is what the
         large products are computed in: "fp32", "bf16" (faster where the processor has it; cosine to fp32 above 0.999),
-        or "auto", bf16 on processors that compute it. `squash` lets an image encoder see the whole image, squashed to
-        its square, where the model's own preprocessing cuts out the centre; a text encoder takes no notice. `batching`
-        says how requests of different callers are computed together.
+        "int8" (transformers only; faster still, with an agreement that `matinee models card` shows), or "auto", bf16 on
+        processors that compute it. `squash` lets an image encoder see the whole image, squashed to its square, where
+        the model's own preprocessing cuts out the centre; a text encoder takes no notice. `batching` says how requests
+        of different callers are computed together.
 
         Raises NotFound for an unknown name or a missing folder or file, FormatError where the model is damaged or not
         what its configuration says, IoError where it cannot be pulled, InvalidArgument for another precision.
@@ -109,7 +113,10 @@ class Encoder(ABC):
             return TextEncoder(folder, facts, precision, batching=batching)
         if facts.get("kind") == "image":
             return ImageEncoder(folder, facts, precision, squash=squash, batching=batching)
-        raise FormatError(f"{folder / 'matinee.json'}: kind: expected 'text' or 'image', got {facts.get('kind')!r}")
+        if facts.get("kind") == "joint":
+            return JointEncoder(folder, facts, precision, squash=squash, batching=batching)
+        got = facts.get("kind")
+        raise FormatError(f"{folder / 'matinee.json'}: kind: expected 'text', 'image' or 'joint', got {got!r}")
 
     @property
     def name(self) -> str:
@@ -129,7 +136,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def precision(self) -> str:
-        """ "fp32" or "bf16": what "auto" became."""
+        """ "fp32", "bf16" or "int8": what "auto" became."""
 
     @property
     def statistics(self) -> dict[str, int]:
@@ -144,7 +151,7 @@ class Encoder(ABC):
 class TextEncoder(Encoder):
     """Texts to unit vectors, whose inner product is the cosine of their meanings."""
 
-    kind: ClassVar[Literal["text", "image"]] = "text"
+    kind: ClassVar[Literal["text", "image", "joint"]] = "text"
 
     def __init__(
         self,
@@ -158,16 +165,11 @@ class TextEncoder(Encoder):
         super().__init__(folder, facts)
         self._network = _text_network(folder, facts, precision)
         self._batcher: _core.TextBatcher = _core.TextBatcher(self._network, **asdict(batching or BatchOptions()))
-        lowercase = facts.get("lowercase", True)
-        if not isinstance(lowercase, bool):
-            raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
-        vocabulary = folder / "vocab.txt"
-        max_tokens = self._network.max_tokens
-        self._tokenizer = _core.WordPiece(vocabulary, lowercase=lowercase, max_tokens=max_tokens)
+        self._tokenizer = _tokenizer(folder, facts, self._network.max_tokens)
         if self._tokenizer.vocabulary_size > self._network.vocabulary:
             expected, got = self._network.vocabulary, self._tokenizer.vocabulary_size
             raise FormatError(
-                f"{vocabulary}: expected at most {expected} lines, as many as the weights have, got {got}"
+                f"{folder}: expected a vocabulary of at most {expected} tokens, as many as the weights have, got {got}"
             )
 
     @property
@@ -180,7 +182,7 @@ class TextEncoder(Encoder):
 
     @property
     def max_tokens(self) -> int:
-        """Longest text in tokens, [CLS] and [SEP] included; what is beyond is not read."""
+        """Longest text in tokens, the markers at both ends included; what is beyond is not read."""
         return self._network.max_tokens
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
@@ -228,9 +230,12 @@ class TextEncoder(Encoder):
 
 
 class ImageEncoder(Encoder):
-    """Images to feature vectors, not of unit length; the model's own resize, crop and normalisation come first."""
+    """Images to feature vectors; the model's own resize, crop and normalisation come first.
 
-    kind: ClassVar[Literal["text", "image"]] = "image"
+    Of unit length where the model compares by cosine, as CLIP does; else as the network gives them.
+    """
+
+    kind: ClassVar[Literal["text", "image", "joint"]] = "image"
 
     def __init__(
         self,
@@ -334,23 +339,72 @@ def _rows(pixels: npt.NDArray[np.float32], rows: list[int]) -> npt.NDArray[np.fl
     return pixels if len(rows) == len(pixels) else pixels[rows]
 
 
-def _text_network(folder: Path, facts: dict[str, Any], precision: Precision) -> _core.BertEncoder | TextNetwork:
+class JointEncoder(Encoder):
+    """Texts and images to unit vectors in one space, whose inner product says how well a text fits an image."""
+
+    kind: ClassVar[Literal["text", "image", "joint"]] = "joint"
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        precision: Precision = "auto",
+        *,
+        squash: bool = False,
+        batching: BatchOptions | None = None,
+    ) -> None:
+        """Use `Encoder.load`."""
+        super().__init__(folder, facts)
+        self.texts = TextEncoder(folder, facts, precision, batching=batching)
+        self.images = ImageEncoder(folder, facts, precision, squash=squash, batching=batching)
+        if self.texts.dimension != self.images.dimension:
+            got = f"{self.texts.dimension} and {self.images.dimension}"
+            raise FormatError(f"{folder}: expected texts and images of one dimension, got {got}")
+
+    @property
+    def dimension(self) -> int:
+        return self.texts.dimension
+
+    @property
+    def precision(self) -> str:
+        return self.texts.precision
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        texts, images = self.texts.statistics, self.images.statistics
+        return {name: texts[name] + images[name] for name in texts}
+
+
+def _tokenizer(folder: Path, facts: dict[str, Any], max_tokens: int) -> _core.WordPiece | _core.ClipBpe:
+    if facts.get("family") == "clip":
+        return _core.ClipBpe(folder, max_tokens=max_tokens)
+    lowercase = facts.get("lowercase", True)
+    if not isinstance(lowercase, bool):
+        raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
+    return _core.WordPiece(folder / "vocab.txt", lowercase=lowercase, max_tokens=max_tokens)
+
+
+def _text_network(folder: Path, facts: dict[str, Any], precision: Precision) -> _core.TokenEncoder | TextNetwork:
     if facts.get("family") == "torchscript":
         from matinee.torchscript import TextNetwork  # noqa: PLC0415  brings libtorch, which only such folders need
 
         return TextNetwork(folder, facts, precision)
-    return _core.BertEncoder.load(folder, precision)
+    return _core.TokenEncoder.load(folder, precision)
 
 
 def _image_network(
     folder: Path, facts: dict[str, Any], precision: Precision, preprocessor: _core.Preprocessor
-) -> _core.ConvNet | ImageNetwork:
+) -> _core.ConvNet | _core.VisionTransformer | ImageNetwork:
     height, width = preprocessor.height, preprocessor.width
     if facts.get("family") == "torchscript":
         from matinee.torchscript import ImageNetwork  # noqa: PLC0415  as above
 
         return ImageNetwork(folder, facts, precision, height=height, width=width)
-    network = _core.ConvNet.load(folder, precision)
+    network: _core.ConvNet | _core.VisionTransformer = (
+        _core.VisionTransformer.load(folder, precision)
+        if facts.get("family") == "clip"
+        else _core.ConvNet.load(folder, precision)
+    )
     if (height, width) != (network.image_size, network.image_size):
         expected = f"{network.image_size} x {network.image_size}"
         raise FormatError(

@@ -12,13 +12,14 @@ enum class IsaLevel {
   kAvx512 = 2,      // AVX-512 F, BW, DQ, VL
   kAvx512Vnni = 3,  // + VNNI (int8 dot products)
   kAvx512Bf16 = 4,  // + BF16 dot products
+  kAmx = 5,         // + AMX tiles, BF16 and int8, where the operating system lets us use them
 };
 
 // The highest level of this processor and operating system, read once.
 IsaLevel detected_isa_level();
 
 // The level kernels dispatch on: the detected one, lowered by MATINEE_MAX_CPU_ISA
-// (scalar | avx2 | avx512 | avx512_vnni | avx512_bf16), read once at first use. Throws InvalidArgument on another word.
+// (scalar | avx2 | avx512 | avx512_vnni | avx512_bf16 | amx), read once at first use. Throws InvalidArgument on another word.
 IsaLevel isa_level();
 
 // Overrides isa_level() downwards for the rest of the process; for tests that sweep the levels. A level above the
