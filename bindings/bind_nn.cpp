@@ -1,6 +1,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl/filesystem.h>
+#include <pybind11/typing.h>
 
 #include <algorithm>
 #include <memory>
@@ -33,8 +34,10 @@ py::array_t<float> as_array(const std::vector<float>& values, const std::vector<
   return array;
 }
 
-py::dict as_dict(const ActivationRanges& ranges) {
-  py::dict result;
+using RangesByName = py::typing::Dict<py::str, py::array_t<float>>;
+
+RangesByName as_dict(const ActivationRanges& ranges) {
+  RangesByName result;
   for (const auto& [name, values] : ranges) result[py::str(name)] = as_array(values, {values.size()});
   return result;
 }
@@ -73,7 +76,7 @@ py::array_t<float> hidden_states(const TokenEncoder& self, const py::array& toke
   return as_array(states, {self.num_layers() + 1, ids.size(), self.hidden()});
 }
 
-py::dict activation_ranges(const TokenEncoder& self, const py::array& token_ids, const py::array& offsets) {
+RangesByName activation_ranges(const TokenEncoder& self, const py::array& token_ids, const py::array& offsets) {
   const auto ids = contiguous_view<std::int32_t>(token_ids, "activation_ranges: token_ids", "(T,)", 1);
   const auto starts = contiguous_view<std::int64_t>(offsets, "activation_ranges: offsets", "(B + 1,)", 1);
   ActivationRanges ranges;
@@ -110,7 +113,7 @@ py::array_t<float> vision_hidden_states(const VisionTransformer& self, const py:
   return as_array(states, {self.num_layers() + 1, count * self.num_tokens(), self.hidden()});
 }
 
-py::dict vision_activation_ranges(const VisionTransformer& self, const py::array& pixels) {
+RangesByName vision_activation_ranges(const VisionTransformer& self, const py::array& pixels) {
   const auto values = pixels_of(self, pixels, "activation_ranges");
   ActivationRanges ranges;
   {
@@ -135,7 +138,9 @@ py::array_t<float> features(const Network& self, const py::array& pixels) {
 }  // namespace
 
 void bind_nn(py::module_& module) {
-  py::class_<TokenEncoder>(module, "TokenEncoder", "A transformer over tokens: BERT, the text tower of CLIP, or over items; safe for concurrent callers.")
+  py::class_<TokenEncoder>(
+      module, "TokenEncoder",
+      "A transformer over tokens: BERT, the text tower of CLIP, or over items; safe for concurrent callers.")
       .def_static("load", &load<TokenEncoder>, py::arg("folder"), py::arg("precision") = "auto",
                   py::call_guard<py::gil_scoped_release>(), "Load a model folder; precision auto, fp32, bf16 or int8.")
       .def("encode", &encode, py::arg("token_ids").noconvert(), py::arg("offsets").noconvert(),

@@ -15,13 +15,14 @@ import numpy.typing
 import matinee.errors
 
 __all__: list[str] = [
-    "BertEncoder",
     "ClipBpe",
     "ConvNet",
     "ImageBatcher",
     "Index",
     "Preprocessor",
     "TextBatcher",
+    "TokenEncoder",
+    "VisionTransformer",
     "WordPiece",
     "cpu_name",
     "crc32c",
@@ -190,20 +191,32 @@ class ClipBpe:
         Tokens, the two markers included.
         """
 
-class BertEncoder:
+class TokenEncoder:
     """
-    A BERT text encoder on oneDNN; safe for concurrent callers.
+    A transformer over tokens: BERT, the text tower of CLIP, or over items; safe for concurrent callers.
     """
     @staticmethod
-    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> BertEncoder:
+    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> TokenEncoder:
         """
-        Load a model folder; precision auto, fp32 or bf16.
+        Load a model folder; precision auto, fp32, bf16 or int8.
+        """
+    def activation_ranges(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
+        """
+        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
         """
     def encode(
         self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
     ) -> numpy.typing.NDArray[numpy.float32]:
         """
         Packed token ids (T,) int32 and offsets (B + 1,) int64 to vectors (B, D) float32.
+        """
+    def hidden_states(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Rows after the embeddings and after each layer, (L + 1, T, H) float32.
         """
     @property
     def dimension(self) -> int:
@@ -218,12 +231,56 @@ class BertEncoder:
     @property
     def precision(self) -> str:
         """
-        fp32 or bf16.
+        fp32, bf16 or int8.
         """
     @property
     def vocabulary(self) -> int:
         """
         Token ids are below this.
+        """
+
+class VisionTransformer:
+    """
+    The image tower of CLIP; safe for concurrent callers.
+    """
+    @staticmethod
+    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> VisionTransformer:
+        """
+        Load a model folder; precision auto, fp32, bf16 or int8.
+        """
+    def activation_ranges(
+        self, pixels: numpy.typing.NDArray[typing.Any]
+    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
+        """
+        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
+        """
+    def features(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Normalised pixels (B, 3, S, S) float32 to vectors (B, D) float32.
+        """
+    def hidden_states(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Rows after the embeddings and after each layer, (L + 1, B * num_tokens, H) float32.
+        """
+    @property
+    def dimension(self) -> int:
+        """
+        Values per image.
+        """
+    @property
+    def image_size(self) -> int:
+        """
+        Images are this wide and high.
+        """
+    @property
+    def num_tokens(self) -> int:
+        """
+        Patches of an image and the class token.
+        """
+    @property
+    def precision(self) -> str:
+        """
+        fp32, bf16 or int8.
         """
 
 class ConvNet:
@@ -257,7 +314,7 @@ class ConvNet:
 
 class TextBatcher:
     """
-    Computes texts of many callers together, by a BertEncoder or what has its encode and dimension.
+    Computes texts of many callers together, by a TokenEncoder or what has its encode and dimension.
     """
     def __init__(
         self,

@@ -19,8 +19,7 @@
 namespace matinee {
 namespace {
 
-constexpr std::array<std::string_view, 6> kNames = {"scalar",      "avx2",        "avx512",
-                                                    "avx512_vnni", "avx512_bf16", "amx"};
+constexpr std::array<std::string_view, 6> kNames = {"scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"};
 
 #if defined(__x86_64__)
 // AMX must be asked for: the kernel keeps the 8 KiB of tiles of a thread only where the process has said that it uses
@@ -45,7 +44,6 @@ bool may_use_amx() {
 #endif
 }
 #endif
-
 
 IsaLevel detect() {
 #if defined(__x86_64__)
@@ -100,8 +98,9 @@ IsaLevel isa_level_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<IsaLevel>(i);
   }
-  throw InvalidArgument("isa_level_from_name: name: expected scalar, avx2, avx512, avx512_vnni, avx512_bf16 or amx, got '" +
-                        std::string(name) + "'; set MATINEE_MAX_CPU_ISA to one of these or leave it unset");
+  throw InvalidArgument(
+      "isa_level_from_name: name: expected scalar, avx2, avx512, avx512_vnni, avx512_bf16 or amx, got '" +
+      std::string(name) + "'; set MATINEE_MAX_CPU_ISA to one of these or leave it unset");
 }
 
 bool has_native_bf16() { return isa_level() >= IsaLevel::kAvx512Bf16; }

@@ -56,7 +56,7 @@ struct Job {
   std::size_t under_way = 0;  // ranges being run; guarded by the pool's mutex
   std::exception_ptr error;   // the first one; guarded by the pool's mutex
   std::condition_variable done;
-  bool standing_by = false;   // a team's: may wait, so it is nothing that a helper of another team leaves for
+  bool standing_by = false;  // a team's: may wait, so it is nothing that a helper of another team leaves for
 
   bool drained() const { return next >= count; }
 };
@@ -170,9 +170,9 @@ void ThreadPool::run(const std::function<void()>& body) {
   parallel_for(1, 1, [&body](std::size_t, std::size_t) { body(); });
 }
 
-// A phase is published as one number, its ticket: (phase, how many parts it has, the next part nobody has taken). Taking
-// a part is an exchange of the ticket, which fails when the phase has changed meanwhile; so whoever has taken a part
-// knows that `body` is still that phase's.
+// A phase is published as one number, its ticket: (phase, how many parts it has, the next part nobody has taken).
+// Taking a part is an exchange of the ticket, which fails when the phase has changed meanwhile; so whoever has taken a
+// part knows that `body` is still that phase's.
 struct Team::State {
   static constexpr int kBits = 20;
   static constexpr std::uint64_t kMask = (std::uint64_t{1} << kBits) - 1;

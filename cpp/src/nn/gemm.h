@@ -23,8 +23,8 @@ enum class Activation {
 
 // Note [Packed weights]: a weight matrix (N, K) is kept as panels of 32 outputs. A panel holds K in blocks of 64 bytes
 // (32 bf16 or 64 int8 values), a block two tiles of 16 outputs, a tile 16 rows of 64 bytes: row r has, for each of its
-// 16 outputs, the 4 bytes (2 bf16, 4 int8) of K that begin at 4 r. This is what an AMX tile register holds, and a row is
-// what one AVX-512 dot-product instruction takes. N and K are padded with zeros.
+// 16 outputs, the 4 bytes (2 bf16, 4 int8) of K that begin at 4 r. This is what an AMX tile register holds, and a row
+// is what one AVX-512 dot-product instruction takes. N and K are padded with zeros.
 inline constexpr std::size_t kPanelColumns = 32;
 inline constexpr std::size_t kTileColumns = 16;
 inline constexpr std::size_t kTileRows = 16;
@@ -53,8 +53,8 @@ struct GemmCall {
   std::size_t end_panel = 0;
   const float* bias = nullptr;  // (N padded to panels,)
 
-  // int8 only: y = (sum - offset) * row_scale * column_scale. offset = 128 * the column's sum of weights, because inputs
-  // are stored 128 too high.
+  // int8 only: y = (sum - offset) * row_scale * column_scale. offset = 128 * the column's sum of weights, because
+  // inputs are stored 128 too high.
   const float* row_scales = nullptr;             // (T,)
   const float* column_scales = nullptr;          // (N padded,)
   const std::int32_t* column_offsets = nullptr;  // (N padded,)
@@ -69,9 +69,9 @@ struct GemmKernels {
   // Within a dot product of length K sums are fp32 (bf16 inputs) or exact int32 (int8 inputs, K < 2^16).
   void (*bf16)(const GemmCall& call);
   void (*int8)(const GemmCall& call);
-  // out[i] = 128 + round(in[i] * smoothing[i] / scale), scale = max |in * smoothing| / 127; returns scale (0 for a row of
-  // zeros). `smoothing` may be null (ones). Writes `padded` bytes, those from `size` on 128; `padded` is a multiple of
-  // kBlockBytes.
+  // out[i] = 128 + round(in[i] * smoothing[i] / scale), scale = max |in * smoothing| / 127; returns scale (0 for a row
+  // of zeros). `smoothing` may be null (ones). Writes `padded` bytes, those from `size` on 128; `padded` is a multiple
+  // of kBlockBytes.
   float (*quantize_fp32)(const float* in, const float* smoothing, std::uint8_t* out, std::size_t size,
                          std::size_t padded);
   float (*quantize_bf16)(const std::uint16_t* in, const float* smoothing, std::uint8_t* out, std::size_t size,
@@ -86,8 +86,9 @@ enum class PackedType { kBf16, kInt8 };
 // A weight matrix and its bias, packed. Unchangeable; shared by all threads.
 class PackedWeights {
  public:
-  // `weight` (N, K) row-major, `bias` (N,). int8: each output's weights are scaled by max / 127 and rounded; `smoothing`
-  // (K,) or empty: input channel k of the weights is divided by smoothing[k], because inputs will be multiplied by it.
+  // `weight` (N, K) row-major, `bias` (N,). int8: each output's weights are scaled by max / 127 and rounded;
+  // `smoothing` (K,) or empty: input channel k of the weights is divided by smoothing[k], because inputs will be
+  // multiplied by it.
   PackedWeights(std::span<const float> weight, std::span<const float> bias, std::size_t columns, std::size_t depth,
                 PackedType type, std::span<const float> smoothing = {});
 

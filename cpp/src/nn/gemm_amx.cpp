@@ -8,7 +8,10 @@
 #include "nn/gemm_tables.h"
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni,avx512bf16,amx-tile,amx-bf16,amx-int8"))), apply_to = function)
+#pragma clang attribute push(                                                                                     \
+    __attribute__((                                                                                               \
+        target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni,avx512bf16,amx-tile,amx-bf16,amx-int8"))), \
+    apply_to = function)
 #else
 // GCC 12 takes the deliberately undefined operand inside its own intrinsics for a mistake (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -108,8 +111,8 @@ void amx_gemm(const GemmCall& call) {
   }
   _tile_loadconfig(&config);
   const std::size_t panel_bytes = call.num_blocks * 2 * kTileBytes;
-  // The next panel is fetched while this one is computed, evenly over its steps: weights come from far away once a call,
-  // and the processor's own prefetching stops at every page. One that lies beyond the last is never read.
+  // The next panel is fetched while this one is computed, evenly over its steps: weights come from far away once a
+  // call, and the processor's own prefetching stops at every page. One that lies beyond the last is never read.
   const std::size_t steps = (call.num_rows + kRowStep - 1) / kRowStep * call.num_blocks;
   const std::size_t coming_step = (panel_bytes / kBlockBytes + steps - 1) / steps * kBlockBytes;
   // A slice of a panel stays in the first-level cache while all rows meet it.
@@ -139,7 +142,8 @@ void amx_gemm(const GemmCall& call) {
       }
     }
   }
-  // Back to the initial state: what comes next may have a configuration of its own, and switches of context are cheaper.
+  // Back to the initial state: what comes next may have a configuration of its own, and switches of context are
+  // cheaper.
   _tile_release();
 }
 

@@ -11,7 +11,8 @@ namespace {
 inline std::size_t gemm_min(std::size_t a, std::size_t b) { return a < b ? a : b; }
 
 // Phi(x), the normal distribution: 0.5 + x P(x^2) on |x| <= 4.5, P a minimax polynomial of degree 8 in
-// 2 x^2 / 4.5^2 - 1. gelu(x) = x Phi(x) is off by at most 3.4e-5 for |x| <= 6: below one step of bf16 at any |y| > 0.01.
+// 2 x^2 / 4.5^2 - 1. gelu(x) = x Phi(x) is off by at most 3.4e-5 for |x| <= 6: below one step of bf16 at any |y| >
+// 0.01.
 inline V gelu(V x) {
   const V clamped = V::max(V::min(x, V::set1(4.5F)), V::set1(-4.5F));
   const V u = V::fma(V::mul(clamped, clamped), V::set1(2.0F / 20.25F), V::set1(-1.0F));
@@ -141,7 +142,8 @@ inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t 
     for (std::size_t t = 0; t < kTileRows; ++t) {
       typename Dot::Weights w[kVectors];
       for (std::size_t v = 0; v < kVectors; ++v) {
-        w[v] = Dot::load(weights + v / kVectorsATile * kTileBytes + t * kBlockBytes + v % kVectorsATile * V::kLanes * 4);
+        w[v] =
+            Dot::load(weights + v / kVectorsATile * kTileBytes + t * kBlockBytes + v % kVectorsATile * V::kLanes * 4);
       }
       for (std::size_t r = 0; r < kRows; ++r) {
         const auto input = Dot::broadcast(inputs[r / kGroup] + r % kGroup * stride + 4 * t);

@@ -19,14 +19,14 @@ struct AttentionShape {
 };
 
 struct Kernels {
-  // y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over `size` values, in fp32 (Ba et al. 2016). `y` may be x;
-  // where `rounded` is not null it receives the result as bf16.
+  // y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over `size` values, in fp32 (Ba et al. 2016). `y` may be
+  // x; where `rounded` is not null it receives the result as bf16.
   void (*layer_norm)(const float* x, float* y, std::uint16_t* rounded, const float* gamma, const float* beta,
                      std::size_t size, float epsilon);
 
-  // Softmax attention of one head within one sequence: context = softmax(Q K^T / sqrt(head_dim)) V (Vaswani et al. 2017,
-  // eq. 1). `qkv` (length, 3 * heads * head_dim) holds Q, K and V of all heads side by side; `context`
-  // (length, heads * head_dim); of both only this head's columns are touched. Sums and softmax are fp32. `scratch` has
+  // Softmax attention of one head within one sequence: context = softmax(Q K^T / sqrt(head_dim)) V (Vaswani et al.
+  // 2017, eq. 1). `qkv` (length, 3 * heads * head_dim) holds Q, K and V of all heads side by side; `context` (length,
+  // heads * head_dim); of both only this head's columns are touched. Sums and softmax are fp32. `scratch` has
   // attention_scratch_size(shape) floats.
   void (*attention_fp32)(const float* qkv, float* context, const AttentionShape& shape, std::size_t head,
                          float* scratch);

@@ -31,8 +31,8 @@ inline void store_any(std::uint16_t* p, V value, std::size_t n) {
   }
 }
 
-void layer_norm(const float* x, float* y, std::uint16_t* rounded, const float* gamma, const float* beta, std::size_t size,
-                float epsilon) {
+void layer_norm(const float* x, float* y, std::uint16_t* rounded, const float* gamma, const float* beta,
+                std::size_t size, float epsilon) {
   V total = V::zero();
   for (std::size_t i = 0; i < size; i += V::kLanes) total = V::add(total, load_any(x + i, size - i));
   const float mean = V::sum(total) / static_cast<float>(size);

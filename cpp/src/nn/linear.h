@@ -25,8 +25,8 @@ struct LinearOptions {
 
 // y = f(x W^T + b): x (T, in), W (out, in), b (out,), y (T, out). fp32 on oneDNN, bf16 and int8 on our own kernels.
 //
-// Weights are packed once and shared by all threads. A row's result does not depend on its neighbours. The layer's parts
-// are shared out over a team: by columns as far as possible, so that every worker streams its own weights only.
+// Weights are packed once and shared by all threads. A row's result does not depend on its neighbours. The layer's
+// parts are shared out over a team: by columns as far as possible, so that every worker streams its own weights only.
 class Linear {
  public:
   // `weight` is (out, in) row-major. Must be called on a worker of the compute pool; so must run().

@@ -234,9 +234,9 @@ void TokenEncoder::Impl::read(TensorReader& reader, const std::filesystem::path&
       words = reader.floats("text_model.embeddings.token_embedding.weight", {config.vocabulary, h});
       positions = reader.floats("text_model.embeddings.position_embedding.weight", {config.positions, h});
       final_norm = read_norm(reader, "text_model.final_layer_norm", h);
-      projection = std::make_unique<Linear>(reader.floats("text_projection.weight", {config.dimension, h}),
-                                            std::vector<float>(config.dimension), h, config.dimension,
-                                            nn::LinearOptions{});
+      projection =
+          std::make_unique<Linear>(reader.floats("text_projection.weight", {config.dimension, h}),
+                                   std::vector<float>(config.dimension), h, config.dimension, nn::LinearOptions{});
       layers = "text_model.encoder.layers.";
       names = &kClipNames;
       reader.ignore("text_model.embeddings.position_ids");
@@ -279,8 +279,8 @@ void TokenEncoder::Impl::check(const Input& input) const {
   }
   for (std::size_t t = 0; t < token_ids.size(); ++t) {
     if (token_ids[t] < 0 || static_cast<std::size_t>(token_ids[t]) >= config.vocabulary) {
-      fail("token_ids: expected 0.." + std::to_string(config.vocabulary - 1) + ", got " +
-           std::to_string(token_ids[t]) + " at " + std::to_string(t) + "; was another vocabulary used?");
+      fail("token_ids: expected 0.." + std::to_string(config.vocabulary - 1) + ", got " + std::to_string(token_ids[t]) +
+           " at " + std::to_string(t) + "; was another vocabulary used?");
     }
   }
 }
@@ -372,8 +372,8 @@ void TokenEncoder::Impl::encode(const Input& input, const Group& group, MatrixVi
     if (projection == nullptr) {
       for (std::size_t i = 0; i < count; ++i) std::copy_n(rows + i * h, h, vectors.row(group.begin + i));
     } else {
-      float* projected = Workspace::of_this_thread().get<float>(Workspace::kContext,
-                                                                Linear::padded_rows(count) * config.dimension);
+      float* projected =
+          Workspace::of_this_thread().get<float>(Workspace::kContext, Linear::padded_rows(count) * config.dimension);
       projection->run(rows, nullptr, projected, config.dimension, count, team);
       std::copy_n(projected, count * config.dimension, vectors.row(group.begin));
     }
@@ -394,8 +394,8 @@ std::vector<float> TokenEncoder::hidden_states(std::span<const std::int32_t> tok
     float* rows = impl_->embed(input, {0, offsets.size() - 1}, lengths, team);
     std::copy_n(rows, size, states.begin());
     impl_->stack->run(rows, lengths, team, {.after_layer = [&](std::size_t layer, const float* after) {
-      std::copy_n(after, size, states.data() + (layer + 1) * size);
-    }});
+                        std::copy_n(after, size, states.data() + (layer + 1) * size);
+                      }});
   });
   return states;
 }
@@ -477,8 +477,7 @@ void VisionTransformer::Impl::read(TensorReader& reader, const std::filesystem::
   first_norm = read_norm(reader, prefix + "pre_layrnorm", h);  // so spelt in every file
   final_norm = read_norm(reader, prefix + "post_layernorm", h);
   projection = std::make_unique<Linear>(reader.floats("visual_projection.weight", {config.dimension, h}),
-                                        std::vector<float>(config.dimension), h, config.dimension,
-                                        nn::LinearOptions{});
+                                        std::vector<float>(config.dimension), h, config.dimension, nn::LinearOptions{});
   reader.ignore(prefix + "embeddings.position_ids");
   reader.ignore("logit_scale");
   reader.ignore_prefix("text_model.");
@@ -588,8 +587,8 @@ std::vector<float> VisionTransformer::hidden_states(std::span<const float> pixel
     std::copy_n(rows, size, states.begin());
     const std::vector<std::size_t> lengths(count, num_tokens());
     impl_->stack->run(rows, lengths, team, {.after_layer = [&](std::size_t layer, const float* after) {
-      std::copy_n(after, size, states.data() + (layer + 1) * size);
-    }});
+                        std::copy_n(after, size, states.data() + (layer + 1) * size);
+                      }});
   });
   return states;
 }

@@ -7,21 +7,67 @@ using Fields = std::set<std::string, std::less<>>;
 
 // Fields of config.json that do not change what an encoder computes at inference: training, generation and
 // book-keeping. Files of older libraries carry all of them, with their defaults.
-const Fields kHarmless = {"_name_or_path", "architectures", "attention_dropout", "attention_probs_dropout_prob",
-                          "bad_words_ids", "begin_suppress_tokens", "bos_token_id", "chunk_size_feed_forward",
-                          "classifier_dropout", "decoder_start_token_id", "diversity_penalty", "do_sample", "dropout",
-                          "dtype", "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id",
-                          "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id",
-                          "forced_eos_token_id", "gradient_checkpointing", "hidden_dropout_prob", "id2label",
-                          "initializer_factor", "initializer_range", "label2id", "length_penalty",
-                          "logit_scale_init_value", "max_length", "min_length", "no_repeat_ngram_size",
-                          "num_beam_groups", "num_beams", "num_return_sequences", "output_attentions",
-                          "output_hidden_states", "output_scores", "pad_token_id", "prefix", "problem_type",
-                          "remove_invalid_values", "repetition_penalty", "return_dict", "return_dict_in_generate",
-                          "sep_token_id", "suppress_tokens", "task_specific_params", "temperature",
-                          "tf_legacy_loss", "tie_encoder_decoder", "tie_word_embeddings", "tokenizer_class", "top_k",
-                          "top_p", "torch_dtype", "torchscript", "transformers_version", "typical_p",
-                          "use_bfloat16", "use_cache"};
+const Fields kHarmless = {"_name_or_path",
+                          "architectures",
+                          "attention_dropout",
+                          "attention_probs_dropout_prob",
+                          "bad_words_ids",
+                          "begin_suppress_tokens",
+                          "bos_token_id",
+                          "chunk_size_feed_forward",
+                          "classifier_dropout",
+                          "decoder_start_token_id",
+                          "diversity_penalty",
+                          "do_sample",
+                          "dropout",
+                          "dtype",
+                          "early_stopping",
+                          "encoder_no_repeat_ngram_size",
+                          "eos_token_id",
+                          "exponential_decay_length_penalty",
+                          "finetuning_task",
+                          "forced_bos_token_id",
+                          "forced_eos_token_id",
+                          "gradient_checkpointing",
+                          "hidden_dropout_prob",
+                          "id2label",
+                          "initializer_factor",
+                          "initializer_range",
+                          "label2id",
+                          "length_penalty",
+                          "logit_scale_init_value",
+                          "max_length",
+                          "min_length",
+                          "no_repeat_ngram_size",
+                          "num_beam_groups",
+                          "num_beams",
+                          "num_return_sequences",
+                          "output_attentions",
+                          "output_hidden_states",
+                          "output_scores",
+                          "pad_token_id",
+                          "prefix",
+                          "problem_type",
+                          "remove_invalid_values",
+                          "repetition_penalty",
+                          "return_dict",
+                          "return_dict_in_generate",
+                          "sep_token_id",
+                          "suppress_tokens",
+                          "task_specific_params",
+                          "temperature",
+                          "tf_legacy_loss",
+                          "tie_encoder_decoder",
+                          "tie_word_embeddings",
+                          "tokenizer_class",
+                          "top_k",
+                          "top_p",
+                          "torch_dtype",
+                          "torchscript",
+                          "transformers_version",
+                          "typical_p",
+                          "use_bfloat16",
+                          "use_cache"};
 
 void expect_nothing_else(const ModelConfig& config, const Fields& read) {
   Fields known = kHarmless;
@@ -64,8 +110,8 @@ StackShape read_stack(const ModelConfig& config, const std::vector<std::string>&
   return stack;
 }
 
-const Fields kStackFields = {"model_type",        "hidden_size",       "num_hidden_layers", "num_attention_heads",
-                             "intermediate_size", "layer_norm_eps",    "hidden_act"};
+const Fields kStackFields = {"model_type",        "hidden_size",    "num_hidden_layers", "num_attention_heads",
+                             "intermediate_size", "layer_norm_eps", "hidden_act"};
 
 Fields operator+(Fields a, const Fields& b) {
   a.insert(b.begin(), b.end());
@@ -83,9 +129,9 @@ TokenConfig read_bert(const ModelConfig& config, const ModelConfig& matinee) {
   result.vocabulary = config.size("vocab_size", 1, 1U << 24);
   result.positions = config.size("max_position_embeddings", 1, 1U << 20);
   result.token_types = config.size("type_vocab_size", 1, 64);
-  expect_nothing_else(config, kStackFields + kNeverOn +
-                                  Fields{"position_embedding_type", "vocab_size", "max_position_embeddings",
-                                         "type_vocab_size"});
+  expect_nothing_else(
+      config, kStackFields + kNeverOn +
+                  Fields{"position_embedding_type", "vocab_size", "max_position_embeddings", "type_vocab_size"});
   matinee.word("kind", {"text"});
   result.pool_mean = matinee.word("pooling", {"mean", "cls"}) == "mean";
   result.normalize = matinee.flag("normalize");
@@ -144,8 +190,8 @@ TokenConfig read_clip_text(const ModelConfig& config, const ModelConfig& matinee
   result.stack.causal = true;
   result.vocabulary = text.size("vocab_size", 1, 1U << 24);
   result.positions = text.size("max_position_embeddings", 1, 1U << 20);
-  expect_nothing_else(text, kStackFields + kNeverOn + Fields{"vocab_size", "max_position_embeddings",
-                                                             "projection_dim"});
+  expect_nothing_else(text,
+                      kStackFields + kNeverOn + Fields{"vocab_size", "max_position_embeddings", "projection_dim"});
   expect_dimension(matinee, result.dimension);
   result.max_tokens = result.positions;
   result.normalize = matinee.flag("normalize");
@@ -179,8 +225,8 @@ VisionConfig read_vision_config(const std::filesystem::path& folder) {
     vision.fail("patch_size", "expected a divisor of image_size " + std::to_string(result.image_size) + ", got " +
                                   std::to_string(result.patch_size));
   }
-  expect_nothing_else(vision, kStackFields + kNeverOn + Fields{"image_size", "patch_size", "num_channels",
-                                                               "projection_dim"});
+  expect_nothing_else(vision,
+                      kStackFields + kNeverOn + Fields{"image_size", "patch_size", "num_channels", "projection_dim"});
   expect_dimension(matinee, result.dimension);
   result.normalize = matinee.flag("normalize");
   return result;

@@ -57,13 +57,13 @@ struct TransformerStack::Layer {
 
 // Where a run keeps its activations: in the workspace of the worker that leads the team, which the others write to too.
 struct TransformerStack::Buffers {
-  void* input;           // (T, hidden) of the coming product, in the stack's precision, Linear::input_stride apart
-  void* query_key_value;  // (T, 3 hidden) fp32 or bf16
-  void* context;         // (T, hidden) likewise
-  void* intermediate;    // (T, intermediate) likewise
-  void* quantized;       // kInt8: (T, intermediate) or (T, hidden), uint8
-  float* row_scales;     // kInt8: (T,)
-  std::size_t input_stride;         // bytes
+  void* input;               // (T, hidden) of the coming product, in the stack's precision, Linear::input_stride apart
+  void* query_key_value;     // (T, 3 hidden) fp32 or bf16
+  void* context;             // (T, hidden) likewise
+  void* intermediate;        // (T, intermediate) likewise
+  void* quantized;           // kInt8: (T, intermediate) or (T, hidden), uint8
+  float* row_scales;         // kInt8: (T,)
+  std::size_t input_stride;  // bytes
   std::size_t context_stride;       // bytes
   std::size_t intermediate_stride;  // bytes
 };
@@ -97,8 +97,8 @@ TransformerStack::TransformerStack(const StackShape& shape, Precision precision,
                                      {.add_to_output = true}, s.attention_output);
     layer->intermediate = linear(weights.intermediate, weights.intermediate_bias, h, shape.intermediate,
                                  {.activation = shape.activation, .bf16_output = half}, s.intermediate);
-    layer->output = linear(weights.output, weights.output_bias, shape.intermediate, h, {.add_to_output = true},
-                           s.output);
+    layer->output =
+        linear(weights.output, weights.output_bias, shape.intermediate, h, {.add_to_output = true}, s.output);
     layer->attention_norm = weights.attention_norm;
     layer->output_norm = weights.output_norm;
     layers_.push_back(std::move(layer));
@@ -107,8 +107,8 @@ TransformerStack::TransformerStack(const StackShape& shape, Precision precision,
 
 std::vector<LayerRanges> TransformerStack::empty_ranges() const {
   const std::vector<float> hidden(shape_.hidden, 0.0F);
-  return std::vector<LayerRanges>(
-      shape_.num_layers, LayerRanges{hidden, hidden, hidden, std::vector<float>(shape_.intermediate, 0.0F)});
+  return std::vector<LayerRanges>(shape_.num_layers,
+                                  LayerRanges{hidden, hidden, hidden, std::vector<float>(shape_.intermediate, 0.0F)});
 }
 
 void TransformerStack::normalize(const LayerNorm& norm, float epsilon, float* rows, std::size_t num_rows,
@@ -188,7 +188,8 @@ void TransformerStack::attend(Lengths lengths, Buffers& buffers, Team& team) con
     AttentionShape one = shape;
     one.length = lengths[s];
     float* scratch = Workspace::of_this_thread().get<float>(Workspace::kScratch, attention_scratch_size(one));
-    const auto* qkv = static_cast<const std::uint8_t*>(buffers.query_key_value) + starts[s] * 3 * shape_.hidden * element;
+    const auto* qkv =
+        static_cast<const std::uint8_t*>(buffers.query_key_value) + starts[s] * 3 * shape_.hidden * element;
     auto* context = static_cast<std::uint8_t*>(buffers.context) + starts[s] * buffers.context_stride;
     if (precision_ == Precision::kFp32) {
       k.attention_fp32(reinterpret_cast<const float*>(qkv), reinterpret_cast<float*>(context), one,
@@ -274,8 +275,8 @@ void TransformerStack::run(float* rows, Lengths lengths, Team& team, const Hooks
     product(*layer.intermediate, buffers.input, buffers.intermediate, buffers.intermediate_stride / element);
     if (range != nullptr) widen(range->output, static_cast<const float*>(buffers.intermediate), num_rows);
     if (int8) {
-      quantize(buffers.intermediate, buffers.intermediate_stride, shape_.intermediate, num_rows,
-               layer.smoothing.output, buffers, team);
+      quantize(buffers.intermediate, buffers.intermediate_stride, shape_.intermediate, num_rows, layer.smoothing.output,
+               buffers, team);
     }
     product(*layer.output, int8 ? buffers.quantized : buffers.intermediate, rows, h);
     if (!shape_.pre_norm) {

@@ -61,8 +61,8 @@ class TransformerStack {
  public:
   using LayerSource = std::function<LayerWeights(std::size_t layer)>;
 
-  // `ranges`, one a layer or empty: kInt8 smooths its inputs with them (Xiao et al. 2023, SmoothQuant, eq. 4, alpha 0.5).
-  // Must be called on a worker of the compute pool; so must run().
+  // `ranges`, one a layer or empty: kInt8 smooths its inputs with them (Xiao et al. 2023, SmoothQuant, eq. 4, alpha
+  // 0.5). Must be called on a worker of the compute pool; so must run().
   TransformerStack(const StackShape& shape, Precision precision, const LayerSource& layers,
                    std::span<const LayerRanges> ranges);
 

@@ -1,5 +1,5 @@
-// V, the vector type of AVX-512: included by translation units that have switched the target. No include guard needed, one
-// file includes it once; nothing from std:: in here (see kernels_inl.h).
+// V, the vector type of AVX-512: included by translation units that have switched the target. No include guard needed,
+// one file includes it once; nothing from std:: in here (see kernels_inl.h).
 
 namespace matinee::nn {
 namespace {

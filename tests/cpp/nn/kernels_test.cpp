@@ -44,7 +44,8 @@ TEST_P(Kernel, LayerNormEqualsItsTwin) {
     std::vector<std::uint16_t> rounded(size + 1, 0xABCD);
     std::vector<std::uint16_t> expected_rounded(size + 1, 0xABCD);
     fast().layer_norm(x.data() + offset, x.data() + offset, rounded.data(), gamma.data(), beta.data(), size, 1e-12F);
-    slow().layer_norm(expected.data() + offset, expected.data() + offset, expected_rounded.data(), gamma.data(), beta.data(), size, 1e-12F);
+    slow().layer_norm(expected.data() + offset, expected.data() + offset, expected_rounded.data(), gamma.data(),
+                      beta.data(), size, 1e-12F);
     // Values of a row are below sqrt(size) in size; sums of up to 70 differ by their order of addition.
     for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], expected[i], 2e-5) << size << " at " << i;
     for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(rounded[i], bf16_from_float(x[offset + i]));

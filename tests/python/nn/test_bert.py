@@ -150,8 +150,8 @@ def test_unusable_folders_are_typed_errors(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"config\.json"):
         _core.TokenEncoder.load(tmp_path / "nowhere")
     folder = write_bert(tmp_path, tiny_bert())
-    with pytest.raises(InvalidArgument, match="precision: expected auto, fp32 or bf16, got 'int8'"):
-        _core.TokenEncoder.load(folder, "int8")
+    with pytest.raises(InvalidArgument, match="precision: expected auto, fp32, bf16 or int8, got 'fp16'"):
+        _core.TokenEncoder.load(folder, "fp16")
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     for size in (0, 7, 500, len(whole) // 2, len(whole) - 1):
@@ -162,7 +162,7 @@ def test_unusable_folders_are_typed_errors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("level", ["scalar", "avx2", "avx512", "avx512_vnni"])
 def test_a_lesser_processor_gives_the_same_vectors(tmp_path: Path, level: str) -> None:
-    levels = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"]
+    levels = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"]
     if levels.index(level) > levels.index(_core.isa_level()):
         pytest.skip(f"this processor lacks {level}")
     folder = write_bert(tmp_path, tiny_bert())

@@ -19,7 +19,8 @@ enum class IsaLevel {
 IsaLevel detected_isa_level();
 
 // The level kernels dispatch on: the detected one, lowered by MATINEE_MAX_CPU_ISA
-// (scalar | avx2 | avx512 | avx512_vnni | avx512_bf16 | amx), read once at first use. Throws InvalidArgument on another word.
+// (scalar | avx2 | avx512 | avx512_vnni | avx512_bf16 | amx), read once at first use. Throws InvalidArgument on another
+// word.
 IsaLevel isa_level();
 
 // Overrides isa_level() downwards for the rest of the process; for tests that sweep the levels. A level above the

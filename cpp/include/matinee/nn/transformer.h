@@ -22,13 +22,14 @@ inline constexpr const char* kCalibrationFile = "calibration.safetensors";
 
 // A transformer over tokens that turns each sequence into one vector. Which one config.json and matinee.json say:
 //   bert    Devlin et al. 2019, post-LN, pooled by mean or first token: MiniLM and its kin
-//   clip    the text tower of Radford et al. 2021: causal, pooled at the last token (the end token, which sequences must
+//   clip    the text tower of Radford et al. 2021: causal, pooled at the last token (the end token, which sequences
+//   must
 //           end with: what comes after it cannot change it), projected
 //   sasrec  a causal transformer over items (Kang & McAuley 2018, pre-LN), pooled at the last item
 //
 // Sequences arrive packed: all token ids in one row, and offsets; no padding is computed. Everything about the weights
-// is checked when loading, not when running. Unchangeable once loaded; safe for concurrent callers, whose work is shared
-// out over compute_pool().
+// is checked when loading, not when running. Unchangeable once loaded; safe for concurrent callers, whose work is
+// shared out over compute_pool().
 class TokenEncoder {
  public:
   // Reads config.json, matinee.json and model.safetensors of a model folder. Throws NotFound, IoError; FormatError,
@@ -49,10 +50,10 @@ class TokenEncoder {
   std::size_t hidden() const noexcept;      // H, values per token within
   Precision precision() const noexcept;
 
-  // Sequence b holds token_ids[offsets[b] .. offsets[b + 1]). REQUIRES: offsets has B + 1 rising values from 0 to T, each
-  // sequence has 1..max_tokens() tokens; InvalidArgument otherwise. Writes (B, D) rows, pooled and, where the model's
-  // matinee.json says so, of unit length. A vector does not depend on the others in the batch, bit for bit but for fp32
-  // (cosine > 1 - 1e-6), whose products are summed in another order when rows are blocked otherwise.
+  // Sequence b holds token_ids[offsets[b] .. offsets[b + 1]). REQUIRES: offsets has B + 1 rising values from 0 to T,
+  // each sequence has 1..max_tokens() tokens; InvalidArgument otherwise. Writes (B, D) rows, pooled and, where the
+  // model's matinee.json says so, of unit length. A vector does not depend on the others in the batch, bit for bit but
+  // for fp32 (cosine > 1 - 1e-6), whose products are summed in another order when rows are blocked otherwise.
   void encode(std::span<const std::int32_t> token_ids, std::span<const std::int64_t> offsets,
               MatrixView<float> vectors) const;
 
@@ -89,8 +90,8 @@ class VisionTransformer {
   std::size_t hidden() const noexcept;      // H
   Precision precision() const noexcept;
 
-  // `pixels` is (B, 3, S, S) fp32, contiguous, normalised as preprocessor_config.json says. Writes (B, D), of unit length
-  // where matinee.json says so. Throws InvalidArgument when sizes disagree.
+  // `pixels` is (B, 3, S, S) fp32, contiguous, normalised as preprocessor_config.json says. Writes (B, D), of unit
+  // length where matinee.json says so. Throws InvalidArgument when sizes disagree.
   void features(std::span<const float> pixels, MatrixView<float> features) const;
 
   // (L + 1, B * num_tokens(), H); as TokenEncoder::hidden_states.
