@@ -21,8 +21,9 @@ from matinee.errors import (
 if TYPE_CHECKING:
     from matinee.batching import BatchOptions
     from matinee.bundle import Bundle, open_bundle
+    from matinee.calibration import Agreement, calibrate
     from matinee.clip_tokenizer import ClipTokenizer
-    from matinee.encode import EncodedImages, Encoder, ImageEncoder, TextEncoder
+    from matinee.encode import EncodedImages, Encoder, ImageEncoder, JointEncoder, TextEncoder
     from matinee.index import Index, Neighbors
 
 # These load the compiled core, and are loaded when they are first asked for: the web UI is a part of this package that
@@ -31,10 +32,13 @@ _HOMES = {
     "BatchOptions": "matinee.batching",
     "Bundle": "matinee.bundle",
     "open_bundle": "matinee.bundle",
+    "Agreement": "matinee.calibration",
+    "calibrate": "matinee.calibration",
     "ClipTokenizer": "matinee.clip_tokenizer",
     "EncodedImages": "matinee.encode",
     "Encoder": "matinee.encode",
     "ImageEncoder": "matinee.encode",
+    "JointEncoder": "matinee.encode",
     "TextEncoder": "matinee.encode",
     "Index": "matinee.index",
     "Neighbors": "matinee.index",
@@ -43,6 +47,7 @@ _HOMES = {
 __version__ = version("matinee")
 
 __all__ = [
+    "Agreement",
     "BatchOptions",
     "Bundle",
     "Cancelled",
@@ -55,6 +60,7 @@ __all__ = [
     "InternalError",
     "InvalidArgument",
     "IoError",
+    "JointEncoder",
     "MatineeError",
     "Neighbors",
     "NotFound",
@@ -64,6 +70,7 @@ __all__ = [
     "TorchConflict",
     "UnsupportedFormat",
     "__version__",
+    "calibrate",
     "open_bundle",
 ]
 

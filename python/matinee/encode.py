@@ -70,6 +70,17 @@ class EncodedImages:
         return f"EncodedImages(vectors={self.vectors.shape} {self.vectors.dtype}, failed={failed})"
 
 
+def model_folder(name_or_folder: str | os.PathLike[str]) -> Path:
+    """The folder that `Encoder.load` reads: a `Path`, or a string with a separator in it, is one itself.
+
+    Any other string is a name of the model store, which is pulled first where allowed. Raises what
+    `matinee.models.resolve` raises.
+    """
+    if isinstance(name_or_folder, str) and not any(s and s in name_or_folder for s in (os.sep, os.altsep)):
+        return models.resolve(name_or_folder)
+    return Path(name_or_folder)
+
+
 class Encoder(ABC):
     """A pretrained network that turns items into vectors: a TextEncoder, an ImageEncoder, or a JointEncoder of both."""
 
@@ -104,10 +115,7 @@ class Encoder(ABC):
         Raises NotFound for an unknown name or a missing folder or file, FormatError where the model is damaged or not
         what its configuration says, IoError where it cannot be pulled, InvalidArgument for another precision.
         """
-        if isinstance(name_or_folder, str) and not any(s and s in name_or_folder for s in (os.sep, os.altsep)):
-            folder = models.resolve(name_or_folder)
-        else:
-            folder = Path(name_or_folder)
+        folder = model_folder(name_or_folder)
         facts = _read_facts(folder)
         if facts.get("kind") == "text":
             return TextEncoder(folder, facts, precision, batching=batching)
@@ -168,9 +176,8 @@ class TextEncoder(Encoder):
         self._tokenizer = _tokenizer(folder, facts, self._network.max_tokens)
         if self._tokenizer.vocabulary_size > self._network.vocabulary:
             expected, got = self._network.vocabulary, self._tokenizer.vocabulary_size
-            raise FormatError(
-                f"{folder}: expected a vocabulary of at most {expected} tokens, as many as the weights have, got {got}"
-            )
+            file = folder / ("vocab.json" if facts.get("family") == "clip" else "vocab.txt")
+            raise FormatError(f"{file}: expected at most {expected} tokens, as many as the weights have, got {got}")
 
     @property
     def dimension(self) -> int:
@@ -222,6 +229,15 @@ class TextEncoder(Encoder):
     def encode_one(self, text: str) -> Vectors:
         """(D,) float32 of length 1. Raises InvalidArgument where `text` is not a str."""
         return np.asarray(self.encode([text])[0])
+
+    def activation_ranges(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The largest magnitude of each channel within the network: what `matinee.calibrate` makes a calibration of.
+
+        Raises InvalidArgument unless loaded in fp32, and for a network of one's own.
+        """
+        if not isinstance(self._network, _core.TokenEncoder):
+            raise InvalidArgument(f"activation_ranges: {self.name}: expected a transformer of the core")
+        return self._network.activation_ranges(*self._tokenizer.encode_batch(list(texts)))
 
     def _room_for(self, texts: Sequence[str]) -> Vectors:
         if isinstance(texts, str):
@@ -316,6 +332,18 @@ class ImageEncoder(Encoder):
         if errors[0] is not None:
             raise errors[0]
         return np.asarray(self._batcher.encode(pixels)[0])
+
+    def activation_ranges(self, images: Sequence[Image]) -> dict[str, npt.NDArray[np.float32]]:
+        """As `TextEncoder.activation_ranges`; images that cannot be read are passed over."""
+        if not isinstance(self._network, _core.VisionTransformer):
+            raise InvalidArgument(f"activation_ranges: {self.name}: expected a transformer of the core")
+        ranges: dict[str, npt.NDArray[np.float32]] = {}
+        for start in range(0, len(images), _IMAGES_A_CHUNK):
+            pixels, errors = self._pixels(images[start : start + _IMAGES_A_CHUNK])
+            good = [i for i, error in enumerate(errors) if error is None]
+            for name, seen in self._network.activation_ranges(_rows(pixels, good)).items():
+                ranges[name] = np.maximum(ranges[name], seen) if name in ranges else seen
+        return ranges
 
     def _pixels(self, images: Sequence[Image]) -> tuple[npt.NDArray[np.float32], list[MatineeError | None]]:
         """Network input (B, 3, S, S) and an error or None for each image."""

@@ -31,6 +31,8 @@ State = Literal["ready", "absent", "damaged"]
 Kind = Literal["local", "pypi", "hub"]
 Kinds = Sequence[Kind]
 _MANIFEST = "files.json"
+# What matinee.calibrate writes into a model's folder and the core reads for int8; not part of what is pulled.
+CALIBRATION_FILE = "calibration.safetensors"
 _checked: dict[Path, tuple[tuple[str, int, int], ...]] = {}
 _checked_lock = threading.Lock()
 
@@ -145,6 +147,20 @@ def pull(
         finally:
             _remove(job.partial)
     return verify(name)
+
+
+def measured_agreement(name: str) -> list[dict[str, Any]]:
+    """What `matinee.calibrate` measured on this machine: int8 beside fp32; empty where it was not run."""
+    path = folder_of(name) / CALIBRATION_FILE
+    if not path.is_file():
+        return []
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415  slow to import, and needed here only
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return list(json.loads((file.metadata() or {}).get("agreement", "[]")))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FormatError(f"card: {path}: {error}; run `matinee models calibrate {name}` again") from error
 
 
 def weights_sha256(folder: Path) -> str:

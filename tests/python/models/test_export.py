@@ -297,7 +297,7 @@ BAD_FOLDERS = [
     ("'words', {}, file=content('pictures/model.pt')", "FormatError .*cannot run on an input of shape"),
     ("'pictures', {}, 'bf16'", "InvalidArgument .*precision: expected auto or fp32, got bf16"),
     ("'pictures', {'kind': 'sound'}", "FormatError .*kind"),
-    ("'words', {'vocabulary': 30}", "FormatError .*vocab.txt: expected at most 30 lines"),
+    ("'words', {'vocabulary': 30}", "FormatError .*vocab.txt: expected at most 30 tokens"),
     ("'words', {'vocabulary': 39}", "FormatError .*the network failed"),
     ("'words', {'max_tokens': 17}", "FormatError .*cannot run on an input of shape"),
     ("'words', {'max_tokens': 1}", "FormatError .*max_tokens: expected a whole number of at least 2"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,67 +12,10 @@ import torch
 from reference_nets import cosines, packed
 
 from matinee import FormatError, InvalidArgument, _core
+from tests.python.tiny_clip import make_clip, write_clip
 
-
-class Shape(NamedTuple):
-    """What tells one CLIP from another; the widths of the real ones, of which everyday tests take two layers."""
-
-    vision: tuple[int, int, int]  # hidden, intermediate, heads
-    image_size: int
-    patch_size: int
-    text: tuple[int, int, int]
-    positions: int
-    projection: int
-    vocabulary: int = 600
-
-
-SHAPES = {
-    "small": Shape((48, 100, 3), 30, 6, (40, 72, 5), 21, 24, 99),
-    "b32": Shape((768, 3072, 12), 224, 32, (512, 2048, 8), 77, 512),
-    "b16": Shape((768, 3072, 12), 224, 16, (512, 2048, 8), 77, 512),
-    "l14": Shape((1024, 4096, 16), 224, 14, (768, 3072, 12), 77, 768),
-}
 EVERY_SHAPE = ["small", "b32", *(pytest.param(name, marks=pytest.mark.slow) for name in ("b16", "l14"))]
 LOWEST_COSINE = {"fp32": 0.99999, "bf16": 0.999, "int8": 0.99}
-
-
-def make_clip(shape: str, activation: str = "quick_gelu", layers: int = 2) -> Any:
-    """A transformers CLIPModel with random weights, large enough to matter in every part."""
-    from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
-
-    torch.manual_seed(3)
-    sizes = SHAPES[shape]
-
-    def tower(widths: tuple[int, int, int]) -> dict[str, Any]:
-        names = ("hidden_size", "intermediate_size", "num_attention_heads")
-        common = {"hidden_act": activation, "num_hidden_layers": layers, "projection_dim": sizes.projection}
-        return {**dict(zip(names, widths, strict=True)), **common}
-
-    projection = sizes.projection
-    end = sizes.vocabulary - 1
-    text = CLIPTextConfig(
-        **tower(sizes.text),
-        vocab_size=sizes.vocabulary,
-        max_position_embeddings=sizes.positions,
-        eos_token_id=end,
-        bos_token_id=end - 1,
-    )
-    vision = CLIPVisionConfig(**tower(sizes.vision), image_size=sizes.image_size, patch_size=sizes.patch_size)
-    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=projection)
-    model: Any = CLIPModel(config)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            if name.endswith("bias") or "norm" in name:
-                value.add_(torch.randn_like(value) * 0.1)
-    return model.eval()
-
-
-def write_clip(folder: Path, model: Any, **facts: object) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
-    known = {"family": "clip", "kind": "joint", "dimension": model.config.projection_dim, "normalize": True}
-    (folder / "matinee.json").write_text(json.dumps(known | facts))
-    return folder
 
 
 def random_pixels(model: Any, count: int) -> np.ndarray:
@@ -207,7 +150,7 @@ def test_calibrated_int8_survives_outlier_channels(tmp_path: Path) -> None:
         ("config.json", {"vision_config": {"num_attention_heads": 5}}, "divisor of hidden_size"),
         ("config.json", {"vision_config": {"num_hidden_layers": 3}}, r"vision_model\.encoder\.layers\.2"),
         ("config.json", {"vision_config": {"num_hidden_layers": 1}}, r"vision_model\.encoder\.layers\.1"),
-        ("config.json", {"text_config": {"vocab_size": 98}}, "token_embedding"),
+        ("config.json", {"text_config": {"vocab_size": 599}}, "token_embedding"),
         ("config.json", {"vision_config": {"intermediate_size": 99}}, r"mlp\.fc1"),
         ("matinee.json", {"dimension": 23}, "dimension: expected projection_dim"),
         ("matinee.json", {"kind": "image"}, "kind"),
