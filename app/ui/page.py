@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 
 from . import html
 from .client import ApiClient, Problem
 from .examples import Examples, find_examples
-from .parts import CLICKS, CLOSE, Pages, on
+from .parts import CLICKS, Pages, on
 from .tabs import about, catalogue, discover, genres, similar
 
 # Tab id (which is its deep link, /#id) -> what stands on it.
@@ -31,7 +32,7 @@ def build_pages(api: ApiClient, public_url: str) -> gr.Blocks:
     with gr.Blocks(title="Matinee", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
         header = gr.HTML(html.header(None), elem_id="mt-frame", apply_default_css=False)
         banner = gr.HTML("", elem_id="mt-banner", apply_default_css=False)
-        film = gr.HTML("", elem_id="mt-film", js_on_load=CLICKS + CLOSE, apply_default_css=False, render=False)
+        film = gr.HTML("", elem_id="mt-film", js_on_load=CLICKS, apply_default_css=False, render=False)
         with gr.Tabs(elem_id="mt-tabs", overflow_behavior="wrap") as tabs:
             pages = Pages(api, public_url, tabs, film)
             built: dict[str, Any] = {}
@@ -71,23 +72,22 @@ _BUILDERS: dict[str, Callable[[Pages, gr.Tab], Any]] = {
 
 
 def _connect_film(pages: Pages, similar_tab: similar.SimilarTab, both_tab: genres.BothTab) -> None:
-    """An open film can start the next search; the film closes, and the search's tab opens."""
+    """An open film can start the next search; the page has closed it by then, and the search's tab opens."""
 
     def more_like_it(event: gr.EventData) -> Iterator[list[Any]]:
         try:
             for chooser, shown in similar_tab.run_film(pages.api.film(event.film)):
-                yield [gr.Tabs(selected="similar"), "", chooser, shown]
+                yield [gr.Tabs(selected="similar"), gr.skip(), chooser, shown]
         except Problem as problem:
-            yield [gr.skip(), html.problem_card(problem), gr.skip(), gr.skip()]
+            yield [gr.skip(), html.film_problem(uuid4().hex, problem), gr.skip(), gr.skip()]
 
     def predict(event: gr.EventData) -> Iterator[list[Any]]:
         try:
             for path, words, shown in both_tab.run_film(pages.api.film(event.film)):
-                yield [gr.Tabs(selected="both"), "", path, words, shown]
+                yield [gr.Tabs(selected="both"), gr.skip(), path, words, shown]
         except Problem as problem:
-            yield [gr.skip(), html.problem_card(problem), None, gr.skip(), gr.skip()]
+            yield [gr.skip(), html.film_problem(uuid4().hex, problem), None, gr.skip(), gr.skip()]
 
     pages.opens_films(pages.film)
-    on(pages.film.clear, lambda: "", None, pages.film, cancels=pages.opening)
     on(pages.film.submit, more_like_it, None, [pages.tabs, pages.film, similar_tab.films, similar_tab.result])
     on(pages.film.input, predict, None, [pages.tabs, pages.film, both_tab.image, both_tab.plot, both_tab.result])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -26,13 +27,6 @@ element.addEventListener('click', (event) => {
 });
 """
 
-# A film is closed at once; the event then stops what is still being computed for it, which would open it again.
-CLOSE = """
-element.addEventListener('click', (event) => {
-  if (event.target.closest('[data-act="close"]')) { props.value = ''; trigger('clear'); }
-});
-"""
-
 
 @dataclass
 class Pages:
@@ -43,7 +37,6 @@ class Pages:
     tabs: gr.Tabs
     film: gr.HTML
     on_load: list[tuple[gr.components.Component, Callable[[Examples], Any]]] = field(default_factory=list)
-    opening: list[Any] = field(default_factory=list)  # the events that open a film, for closing to stop
 
     def result(self, words: str, elem_id: str) -> gr.HTML:
         """Where answers of a tab appear; films in it open on a click."""
@@ -55,7 +48,7 @@ class Pages:
 
     def opens_films(self, component: gr.HTML) -> None:
         """Makes the films in a component open on a click."""
-        self.opening.append(on(component.click, self.open_film, None, self.film))
+        on(component.click, self.open_film, None, self.film)
 
     def film_examples(self, elem_id: str, *, with_poster: bool = True) -> gr.HTML:
         """Three films to try, filled in when a page is loaded; a click is the event `select`."""
@@ -65,15 +58,16 @@ class Pages:
 
     def open_film(self, event: gr.EventData) -> Iterator[str]:
         """The panel of the film that was clicked: its facts at once, then what has to be computed."""
+        opening = uuid4().hex
         try:
             film = self.api.film(event.film)
-            yield html.film_panel(film, None, None)
+            yield html.film_panel(opening, film, None, None)
             similar = self.api.send(Call("POST", "/v1/similar", body={"film_ids": [film["id"]], "k": 6})).answer[
                 "films"
             ]
-            yield html.film_panel(film, self.predict_for(film), similar)
+            yield html.film_panel(opening, film, self.predict_for(film), similar)
         except Problem as problem:
-            yield html.problem_card(problem)
+            yield html.film_problem(opening, problem)
 
     def predict_for(self, film: Json) -> Json:
         """Genres predicted from all that is known of a film; empty where that is neither plot nor poster."""
@@ -195,4 +189,4 @@ def given(words: str | None) -> str | None:
     return words if words and words.strip() else None
 
 
-__all__ = ["CLICKS", "CLOSE", "Filters", "Pages", "filters", "given", "keep_image", "on", "poster_input", "read_image"]
+__all__ = ["CLICKS", "Filters", "Pages", "filters", "given", "keep_image", "on", "poster_input", "read_image"]

@@ -215,7 +215,7 @@ def test_a_film_opens_beside_the_wall_and_starts_the_next_search(page: Page, sit
     expect(panel.locator(".mt-close")).to_be_focused()
     panel.locator("h3", has_text="Films like it").wait_for()
     page.keyboard.press("Escape")
-    expect(panel).to_have_count(0)
+    expect(panel).to_be_hidden()
     expect(card).to_be_focused()
 
     card.click()

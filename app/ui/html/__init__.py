@@ -5,7 +5,7 @@ name another action, `data-copy` is copied by static/page.js.
 """
 
 from .answers import check_answer, compare_sides, genre_answer
-from .films import card, film_examples, film_list, film_panel, poster, text_examples, wall
+from .films import card, film_examples, film_list, film_panel, film_problem, poster, text_examples, wall
 from .frame import demo_banner, header
 from .models import cards
 from .words import call, hint, label, percent, problem_card, text, working
@@ -20,6 +20,7 @@ __all__ = [
     "film_examples",
     "film_list",
     "film_panel",
+    "film_problem",
     "genre_answer",
     "header",
     "hint",

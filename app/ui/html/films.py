@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..client import Json, Reply
+from ..client import Json, Problem, Reply
 from .answers import bar_list
-from .words import call, label, result, text
+from .words import call, label, problem_card, result, text
 
 _SOURCES = "<details class='mt-details'><summary>Where these facts are from</summary>"
 _TRY_ONE = "<p class='mt-examples-label'>Or try one of the catalogue's</p>"
@@ -72,14 +72,26 @@ def film_list(reply: Reply, base_url: str, *, heading: str) -> str:
     return result("".join(parts))
 
 
-def film_panel(film: Json, predicted: Json | None, similar: Sequence[Json] | None) -> str:
+def film_problem(opening: str, problem: Problem) -> str:
+    """The panel of a film that cannot be shown."""
+    return f"{_panel_start(opening)}{problem_card(problem)}</article>"
+
+
+def _panel_start(opening: str) -> str:
+    return (
+        f"<article class='mt-film' role='dialog' aria-label='Film' data-opening='{text(opening)}'>"
+        "<button type='button' class='mt-close' data-act='close' aria-label='Close the film'>✕</button>"
+    )
+
+
+def film_panel(opening: str, film: Json, predicted: Json | None, similar: Sequence[Json] | None) -> str:
     """One film: facts, plot, recorded and predicted genres, films like it, and what can be done with it.
 
-    `predicted` and `similar` are None while they are being asked for.
+    `predicted` and `similar` are None while they are being asked for. `opening` is the same for all panels of one
+    click, so that one which comes after the film was closed is not shown (static/page.js).
     """
     parts = [
-        "<article class='mt-film' role='dialog' aria-label='Film'>",
-        "<button type='button' class='mt-close' data-act='close' aria-label='Close the film'>✕</button>",
+        _panel_start(opening),
         f"<div class='mt-film-head'>{poster(film)}<div><h2>{text(label(film))}</h2>{_facts(film)}</div></div>",
     ]
     if film.get("tagline"):

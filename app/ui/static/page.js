@@ -5,17 +5,34 @@
   const button = (name) => document.getElementById(`tab-${name}-button`);
 
   // Deep links: /#poster opens that tab, and the address follows the tab that is open.
+  let wanted = null; // the tab the address asks for, until it is open
   function followAddress() {
     const match = TAB.exec(location.hash);
-    const tab = match && button(match[1]);
-    if (tab && tab.getAttribute("aria-selected") !== "true") tab.click();
-    return Boolean(tab) || !match;
+    wanted = match && button(match[1]) ? match[1] : null;
+    openWanted(20);
   }
+  // While Gradio is still setting the page up, it takes a click without hearing it.
+  function openWanted(tries) {
+    followTabs();
+    if (!wanted) return;
+    if (tries === 0) wanted = null;
+    else {
+      button(wanted).click();
+      setTimeout(() => openWanted(tries - 1), 150);
+    }
+  }
+  document.addEventListener("click", (event) => {
+    if (event.isTrusted && event.target.closest("[role=tab]")) wanted = null; // a person has chosen
+  }, true);
+  let openBefore = null;
   function followTabs() {
     const open = document.querySelector("#mt-tabs [role=tab][aria-selected=true]");
     if (!open || !open.id.endsWith("-button")) return;
     const name = open.id.slice("tab-".length, -"-button".length);
-    if (location.hash === `#${name}` && document.title.startsWith(open.textContent.trim())) return;
+    if (wanted === name) wanted = null;
+    // Only a tab that has just been opened changes the address: one that a person has just entered is to be followed.
+    if (wanted || name === openBefore) return;
+    openBefore = name;
     // The line of tabs scrolls on a phone; it is laid out a moment after it is there.
     setTimeout(() => open.scrollIntoView({ block: "nearest", inline: "center" }), 200);
     if (location.hash !== `#${name}`) history.replaceState(null, "", `#${name}`);
@@ -75,10 +92,22 @@
   // The open film: Escape closes it, and the focus goes in and back.
   let openedFrom = null;
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") document.querySelector("#mt-film .mt-close")?.click();
+    if (event.key === "Escape") shownFilm()?.querySelector(".mt-close").click();
+  });
+  // Closing needs no answer from anybody. What still comes for a film that was closed must not open it again.
+  const closed = new Set();
+  const shownFilm = () => document.querySelector("#mt-film .mt-film:not([hidden])");
+  document.addEventListener("click", (event) => {
+    const film = event.target.closest("[data-act]")?.closest("#mt-film .mt-film");
+    if (!film) return;
+    closed.add(film.dataset.opening);
+    followFilm();
   });
   function followFilm() {
-    const film = document.querySelector("#mt-film .mt-film");
+    for (const late of document.querySelectorAll("#mt-film .mt-film")) {
+      if (closed.has(late.dataset.opening)) late.hidden = true;
+    }
+    const film = shownFilm();
     if (film && !document.body.classList.contains("mt-film-open")) {
       openedFrom = document.activeElement;
       document.body.classList.add("mt-film-open");

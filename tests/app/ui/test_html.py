@@ -95,7 +95,7 @@ HOSTILE_CHECK = Reply(
     "markup",
     [
         html.card(HOSTILE_FILM),
-        html.film_panel(HOSTILE_FILM, make_genres((HOSTILE, 0.9, True)).answer, [HOSTILE_FILM]),
+        html.film_panel("opening", HOSTILE_FILM, make_genres((HOSTILE, 0.9, True)).answer, [HOSTILE_FILM]),
         html.film_list(HOSTILE_LIST, BASE, heading=HOSTILE),
         html.film_examples([HOSTILE_FILM], with_poster=False),
         html.film_examples([HOSTILE_FILM]),
