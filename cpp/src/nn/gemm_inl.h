@@ -121,42 +121,63 @@ void finish_rows(const GemmCall& call, const T* sums, std::size_t row, std::size
 
 #if defined(MATINEE_VECTOR_GEMM)
 
+template <std::size_t kValue>
+struct Index {
+  static constexpr std::size_t value = kValue;
+};
+
+// f(Index<0>), f(Index<1>), … written out: GCC 12 keeps an array of sums in registers only where every index is a
+// constant before it optimises; from loops that it unrolls itself it writes all sums to memory at every step.
+template <std::size_t kCount, std::size_t kFirst = 0, typename F>
+[[gnu::always_inline]] inline void repeat(const F& f) {
+  if constexpr (kFirst < kCount) {
+    f(Index<kFirst>{});
+    repeat<kCount, kFirst + 1>(f);
+  }
+}
+
 // kRows rows of inputs with one panel. `rows` <= kRows of them are written.
 template <typename Dot, bool kInt8, std::size_t kRows>
 inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t rows, std::size_t panel) {
   constexpr std::size_t kVectors = kPanelColumns / V::kLanes;
   constexpr std::size_t kVectorsATile = kTileColumns / V::kLanes;
-  typename Dot::Sum sums[kRows][kVectors];
-  for (auto& row : sums) {
-    for (auto& sum : row) sum = Dot::zero();
-  }
   // Rows by threes: a base and one or two strides are one x86 address, so that four pointers do for twelve rows.
   constexpr std::size_t kGroup = 3;
+  constexpr std::size_t kGroups = (kRows + kGroup - 1) / kGroup;
+  typename Dot::Sum sums[kRows][kVectors];
+  repeat<kRows>([&](auto r) __attribute__((always_inline)) {
+    repeat<kVectors>([&](auto v) __attribute__((always_inline)) { sums[r.value][v.value] = Dot::zero(); });
+  });
   const std::size_t stride = call.input_stride;
-  const std::uint8_t* inputs[(kRows + kGroup - 1) / kGroup];
-  for (std::size_t g = 0; g < (kRows + kGroup - 1) / kGroup; ++g) {
-    inputs[g] = call.input + (first_row + g * kGroup) * stride;
-  }
+  const std::uint8_t* inputs[kGroups];
+  repeat<kGroups>([&](auto g) __attribute__((always_inline)) {
+    inputs[g.value] = call.input + (first_row + g.value * kGroup) * stride;
+  });
   const std::uint8_t* weights = call.weights + panel * call.num_blocks * 2 * kTileBytes;
   for (std::size_t block = 0; block < call.num_blocks; ++block) {
-    for (std::size_t t = 0; t < kTileRows; ++t) {
+    for (std::size_t t = 0; t < kBlockBytes; t += 4) {
       typename Dot::Weights w[kVectors];
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        w[v] =
-            Dot::load(weights + v / kVectorsATile * kTileBytes + t * kBlockBytes + v % kVectorsATile * V::kLanes * 4);
-      }
-      for (std::size_t r = 0; r < kRows; ++r) {
-        const auto input = Dot::broadcast(inputs[r / kGroup] + r % kGroup * stride + 4 * t);
-        for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = Dot::step(sums[r][v], input, w[v]);
-      }
+      repeat<kVectors>([&](auto v) __attribute__((always_inline)) {
+        constexpr std::size_t kOffset = v.value / kVectorsATile * kTileBytes + v.value % kVectorsATile * V::kLanes * 4;
+        w[v.value] = Dot::load(weights + kOffset);
+      });
+      repeat<kRows>([&](auto r) __attribute__((always_inline)) {
+        const auto input = Dot::broadcast(inputs[r.value / kGroup] + r.value % kGroup * stride + t);
+        repeat<kVectors>([&](auto v) __attribute__((always_inline)) {
+          sums[r.value][v.value] = Dot::step(sums[r.value][v.value], input, w[v.value]);
+        });
+      });
+      weights += kBlockBytes;
     }
-    weights += 2 * kTileBytes;
-    for (const std::uint8_t*& input : inputs) input += kBlockBytes;
+    weights += kTileBytes;
+    repeat<kGroups>([&](auto g) __attribute__((always_inline)) { inputs[g.value] += kBlockBytes; });
   }
   typename Dot::Scalar out[kRows * kPanelColumns];
-  for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t v = 0; v < kVectors; ++v) Dot::store(out + r * kPanelColumns + v * V::kLanes, sums[r][v]);
-  }
+  repeat<kRows>([&](auto r) __attribute__((always_inline)) {
+    repeat<kVectors>([&](auto v) __attribute__((always_inline)) {
+      Dot::store(out + r.value * kPanelColumns + v.value * V::kLanes, sums[r.value][v.value]);
+    });
+  });
   finish_rows<kInt8>(call, out, first_row, rows, panel);
 }
 
