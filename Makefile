@@ -9,6 +9,8 @@ DATA ?=
 FUZZ_SECONDS ?= 60
 # Test processes at a time; the default suits two cores.
 TEST_WORKERS ?= 2
+# More options of python -m benchmarks.bench_encode.
+BENCH_ENCODE ?=
 # SYSTEM=skip: trust that what scripts/debian-packages.txt names is there (other systems than Debian and Ubuntu).
 SYSTEM ?= install
 
@@ -64,8 +66,9 @@ stubs: $(STAMPS)/test ## write the type stubs of the extension modules again
 fuzz: system-full ## every fuzz target for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run_fuzz.sh
 
-bench-encode: $(STAMPS)/test ## images and texts a second beside pip's torch
-	@$(VENV)/python -m benchmarks.bench_encode --out benchmarks/results/encode.json
+bench-encode: $(STAMPS)/bench ## encoding beside torch, ONNX Runtime and OpenVINO; BENCH_ENCODE="--sentences 20000 --posters 8124" for all
+	@$(VENV)/python -m benchmarks.bench_encode --out benchmarks/results/encode.json \
+	  --markdown docs/benchmarks/encode.md $(BENCH_ENCODE)
 
 clean: ## remove .venv and everything built (models and bundles are kept)
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache
@@ -85,3 +88,7 @@ $(STAMPS)/demo: $(NATIVE) | system-build
 $(STAMPS)/test: $(NATIVE) | system-test
 	@scripts/install_package.sh serve,test,dev,docs
 	@mkdir -p $(STAMPS) && touch $(STAMPS)/demo $@
+
+$(STAMPS)/bench: $(STAMPS)/test
+	@scripts/install_package.sh serve,test,dev,docs,bench
+	@touch $@

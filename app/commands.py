@@ -63,6 +63,12 @@ def _add_serving_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-upload-mib", type=int, default=20, help="largest request body in MiB (default: %(default)s)"
     )
+    parser.add_argument(
+        "--max-queue",
+        type=int,
+        default=1024,
+        help="texts, or posters, that may wait to be encoded; requests beyond get a 503 (default: %(default)s)",
+    )
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -124,8 +130,8 @@ def _page_arguments(api: str, host: str, port: int) -> list[str]:
 def _options(arguments: argparse.Namespace, bundle: Path) -> ServerOptions:
     from .server import ServerOptions  # noqa: PLC0415
 
-    if arguments.threads < 1 or arguments.max_upload_mib < 1:
-        raise InvalidArgument("serve: --threads and --max-upload-mib: expected 1 or more")
+    if min(arguments.threads, arguments.max_upload_mib, arguments.max_queue) < 1:
+        raise InvalidArgument("serve: --threads, --max-upload-mib and --max-queue: expected 1 or more")
     if not (bundle / "manifest.json").is_file():
         raise NotFound(f"serve: --bundle: expected a bundle, got {bundle}; build one with `matinee build`")
     return ServerOptions(
@@ -134,6 +140,7 @@ def _options(arguments: argparse.Namespace, bundle: Path) -> ServerOptions:
         port=arguments.port,
         threads=arguments.threads,
         max_upload_mib=arguments.max_upload_mib,
+        max_queue=arguments.max_queue,
     )
 
 

@@ -32,6 +32,7 @@ class ServerOptions:
     port: int = 8000
     threads: int = 16  # requests answered at the same time
     max_upload_mib: int = 20
+    max_queue: int = 1024  # texts or posters that wait to be encoded, each; 503 beyond
 
     def arguments(self) -> list[str]:
         """These options as arguments of ``python -m matinee.app.server``."""
@@ -41,6 +42,7 @@ class ServerOptions:
             "--port": self.port,
             "--threads": self.threads,
             "--max-upload-mib": self.max_upload_mib,
+            "--max-queue": self.max_queue,
         }
         return [text for name, value in given.items() for text in (name, str(value))]
 
@@ -72,16 +74,15 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn is untyped
     def load(self) -> Flask:
         """Called in the worker."""
         log_to_stderr()
-        service = Service(self._options.bundle, opener=_open_warm)
+        service = Service(self._options.bundle, opener=self._open_warm)
         service.start()
         return create_app(service, ApiConfig(max_upload_bytes=self._options.max_upload_mib * 2**20))
 
-
-def _open_warm(path: Path) -> FilmBundle:
-    """Opened, and with the models loaded: ready means that the next request is as quick as any."""
-    bundle = matinee.open_bundle(path)
-    bundle.warm_up()
-    return bundle
+    def _open_warm(self, path: Path) -> FilmBundle:
+        """Opened, and with the models loaded: ready means that the next request is as quick as any."""
+        bundle = matinee.open_bundle(path, batching=matinee.BatchOptions(max_queue=self._options.max_queue))
+        bundle.warm_up()
+        return bundle
 
 
 def log_to_stderr() -> None:
@@ -107,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m matinee.app.server", description=main.__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--host", required=True)
-    for name in ("--port", "--threads", "--max-upload-mib"):
+    for name in ("--port", "--threads", "--max-upload-mib", "--max-queue"):
         parser.add_argument(name, type=int, required=True)
     options = ServerOptions(**vars(parser.parse_args()))
     serve(options)

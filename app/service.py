@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import matinee
 from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
-from matinee.bundle import Manifest
+from matinee.bundle import EncodingStatistics, Manifest
 from matinee.catalog.film import Film
 from matinee.errors import InvalidArgument, IoError, MatineeError
 from matinee.heads.card import ModelCard
@@ -60,6 +60,7 @@ class FilmBundle(Protocol):
     def film(self, film_id: str) -> Film: ...
     def find(self, query: str, k: int = 10, offset: int = 0) -> list[Film]: ...
     def poster(self, film_id: str) -> tuple[bytes, str]: ...
+    def encoding_statistics(self) -> EncodingStatistics: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +205,11 @@ class Service:
             bundle_created=manifest.created.isoformat(),
             software_version=matinee.__version__,
         )
+
+    def encoding_statistics(self) -> EncodingStatistics | None:
+        """What the open bundle's encoders have done so far; None where none is open. Opens nothing."""
+        opened = self._opened
+        return None if opened is None else opened.encoding_statistics()
 
     # The bundle behind the path
 

@@ -1,9 +1,10 @@
 """One side of the encoding benchmark, in a process of its own: ``python -m benchmarks.encode_side JOB.json``.
 
-Prepares and warms up, says "ready", then makes one timed pass for every line it reads and answers with the seconds it
-took. The first pass's vectors are saved, so that sides can be compared. Peers are used as their own users would use
-them: texts sorted by length before they are batched, the fast tokenizer on all threads, Pillow decoding on all
-threads while the network runs, channels-last images, inference mode.
+Prepares and warms up, tells in a line how much memory it has taken, then makes one timed pass for every line it reads
+and answers with the seconds it took. The first pass's vectors are saved, so that sides can be compared. Peers are used
+as their own users would use them: texts sorted by length before they are batched, the fast tokenizer on all threads,
+Pillow decoding on all threads while the network runs; PyTorch with channels-last images in inference mode, ONNX Runtime
+and OpenVINO with the network exported to ONNX, OpenVINO with the shape fixed where every call has the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 BATCH = 32
 
 Pass = Callable[[], np.ndarray]
+Network = Callable[..., np.ndarray]  # arrays of a batch to vectors (B, D)
 
 
 def matinee_texts(job: dict[str, Any], texts: list[str]) -> Pass:
@@ -47,109 +49,192 @@ def matinee_images(job: dict[str, Any], images: list[bytes]) -> Pass:
     return run
 
 
-def torch_texts(job: dict[str, Any], texts: list[str]) -> Pass:
-    import torch
-    import transformers
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertModel
+def matinee_pixels(job: dict[str, Any], pixels: np.ndarray) -> Pass:
+    from matinee import _core
 
-    quiet: Any = transformers.logging
-    quiet.set_verbosity_error()
-    quiet.disable_progress_bar()
-    torch.set_num_threads(job["threads"])
-    dtype = torch.bfloat16 if job["precision"] == "bf16" else torch.float32
-    model: Any = BertModel.from_pretrained(job["folder"], dtype=dtype)
-    model.eval()
-    model.pooler = None  # its output is not asked for
+    tower = _core.VisionTransformer.load(Path(job["folder"]), job["precision"])
+    return peer_pixels(job, pixels, tower.features)
+
+
+def peer_texts(job: dict[str, Any], texts: list[str], network: Network) -> Pass:
+    from tokenizers import BertWordPieceTokenizer
+
     tokenizer = BertWordPieceTokenizer(str(Path(job["folder"]) / "vocab.txt"), lowercase=True)
     tokenizer.enable_truncation(256)
 
     def encode(some: list[str]) -> np.ndarray:
         encodings = tokenizer.encode_batch(some)
         order = sorted(range(len(some)), key=lambda i: len(encodings[i].ids))
-        vectors = np.empty((len(some), model.config.hidden_size), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(order), BATCH):
-                rows = order[start : start + BATCH]
-                longest = len(encodings[rows[-1]].ids)
-                ids = torch.zeros(len(rows), longest, dtype=torch.long)
-                mask = torch.zeros(len(rows), longest, dtype=torch.long)
-                for row, text in enumerate(rows):
-                    tokens = encodings[text].ids
-                    ids[row, : len(tokens)] = torch.tensor(tokens)
-                    mask[row, : len(tokens)] = 1
-                states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-                kept = mask.unsqueeze(-1)
-                pooled = (states * kept).sum(1) / kept.sum(1)
-                vectors[rows] = torch.nn.functional.normalize(pooled, dim=1).numpy()
-        return vectors
+        vectors = []
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            ids = np.zeros((len(rows), len(encodings[rows[-1]].ids)), np.int64)
+            mask = np.zeros_like(ids)
+            for row, text in enumerate(rows):
+                tokens = encodings[text].ids
+                ids[row, : len(tokens)] = tokens
+                mask[row, : len(tokens)] = 1
+            vectors.append(network(ids, mask))
+        return np.concatenate(vectors)[np.argsort(order)]
 
     size = job["call_size"] or len(texts)
     return lambda: np.concatenate([encode(texts[i : i + size]) for i in range(0, len(texts), size)])
 
 
-def torch_images(job: dict[str, Any], images: list[bytes]) -> Pass:
-    import torch
-    from efficientnet_lite_pytorch import EfficientNet
+def peer_images(job: dict[str, Any], images: list[bytes], network: Network) -> Pass:
     from PIL import Image
-    from safetensors.torch import load_file
 
-    torch.set_num_threads(job["threads"])
-    dtype = torch.bfloat16 if job["precision"] == "bf16" else torch.float32
-    net = EfficientNet.from_name("efficientnet-lite0").eval()
-    net.load_state_dict(load_file(Path(job["folder"]) / "model.safetensors"))
-    net = net.to(dtype=dtype, memory_format=torch.channels_last)
     config = json.loads((Path(job["folder"]) / "preprocessor_config.json").read_text(encoding="utf-8"))
     edge, crop = config["size"]["shortest_edge"], config["crop_size"]["height"]
     mean, std = np.float32(config["image_mean"]), np.float32(config["image_std"])
+    scale, shift = 1 / (255 * std), -mean / std
 
-    def pixels(data: bytes) -> np.ndarray:
+    def pixels(data: bytes) -> np.ndarray:  # (3, H, W), in the order of memory that the network wants
         image = Image.open(io.BytesIO(data)).convert("RGB")
         short, long = sorted(image.size)
         other = edge * long // short
         image = image.resize((edge, other) if image.width <= image.height else (other, edge), Image.Resampling.BICUBIC)
         left, top = (image.width - crop) // 2, (image.height - crop) // 2
-        values = np.asarray(image.crop((left, top, left + crop, top + crop)), np.float32) / 255
-        return (values - mean) / std
+        values = np.asarray(image.crop((left, top, left + crop, top + crop)), np.float32)
+        values *= scale
+        values += shift
+        planes = values.transpose(2, 0, 1)
+        return planes if job["side"] == "torch" else np.ascontiguousarray(planes)
+
+    def batch(planes: list[np.ndarray]) -> np.ndarray:
+        if job["side"] == "torch":  # channels last: stacked as they lie
+            return np.stack([plane.transpose(1, 2, 0) for plane in planes]).transpose(0, 3, 1, 2)
+        return np.stack(planes)
 
     def run() -> np.ndarray:
         chunks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
         features = []
-        with ThreadPoolExecutor(job["threads"]) as decoders, torch.inference_mode():
+        with ThreadPoolExecutor(job["threads"]) as decoders:
             coming = [decoders.submit(pixels, data) for data in chunks[0]]
             for number in range(len(chunks)):
-                batch = np.stack([future.result() for future in coming])
+                inputs = batch([future.result() for future in coming])
                 if number + 1 < len(chunks):
                     coming = [decoders.submit(pixels, data) for data in chunks[number + 1]]
-                inputs = torch.from_numpy(batch).permute(0, 3, 1, 2).to(dtype)  # channels-last already
-                features.append(net.extract_features(inputs).mean((2, 3)).float().numpy())
+                features.append(network(inputs))
         return np.concatenate(features)
 
     return run
 
 
-SIDES: dict[tuple[str, str], Callable[[dict[str, Any], Any], Pass]] = {
-    ("matinee", "texts"): matinee_texts,
-    ("matinee", "images"): matinee_images,
-    ("torch", "texts"): torch_texts,
-    ("torch", "images"): torch_images,
+def peer_pixels(job: dict[str, Any], pixels: np.ndarray, network: Network) -> Pass:
+    size = job["call_size"]
+    return lambda: np.concatenate([network(pixels[i : i + size]) for i in range(0, len(pixels), size)])
+
+
+def torch_network(job: dict[str, Any]) -> Network:
+    import torch
+
+    from benchmarks.torch_networks import load
+
+    torch.set_num_threads(job["threads"])
+    dtype = torch.bfloat16 if job["precision"] == "bf16" else torch.float32
+    module: Any = load(job["network"], Path(job["folder"])).to(dtype)
+    if job["kind"] == "images":
+        module = module.to(memory_format=torch.channels_last)
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            tensors = [torch.from_numpy(array) for array in arrays]
+            vectors: np.ndarray = module(*(t.to(dtype) if t.is_floating_point() else t for t in tensors)).numpy()
+        return vectors
+
+    return run
+
+
+def onnxruntime_network(job: dict[str, Any]) -> Network:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job["threads"]
+    session = onnxruntime.InferenceSession(job["onnx"], options, providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        vectors: np.ndarray = session.run(None, dict(zip(names, arrays, strict=True)))[0]
+        return vectors
+
+    return run
+
+
+def openvino_network(job: dict[str, Any]) -> Network:
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(job["onnx"])
+    if job["kind"] == "pixels":
+        model.reshape([job["call_size"], 3, 224, 224])
+    options = {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[job["precision"]],
+        "INFERENCE_NUM_THREADS": job["threads"],
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = core.compile_model(model, "CPU", options).create_infer_request()
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        vectors: np.ndarray = request.infer(arrays, share_inputs=True)[0]
+        return vectors
+
+    return run
+
+
+OURS: dict[str, Callable[[dict[str, Any], Any], Pass]] = {
+    "texts": matinee_texts,
+    "images": matinee_images,
+    "pixels": matinee_pixels,
+}
+PEERS: dict[str, Callable[[dict[str, Any], Any, Network], Pass]] = {
+    "texts": peer_texts,
+    "images": peer_images,
+    "pixels": peer_pixels,
+}
+NETWORKS: dict[str, Callable[[dict[str, Any]], Network]] = {
+    "torch": torch_network,
+    "onnxruntime": onnxruntime_network,
+    "openvino": openvino_network,
 }
 
 
-def main() -> None:
-    """Serves passes until its input ends."""
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+def prepare(job: dict[str, Any]) -> Pass:
+    """Loads the job's items and its network."""
     source = Path(job["items"])
+    items: Any
     if job["kind"] == "texts":
-        items: Any = json.loads(source.read_text(encoding="utf-8"))
-    else:
+        items = json.loads(source.read_text(encoding="utf-8"))
+    elif job["kind"] == "images":
         items = [path.read_bytes() for path in sorted(source.iterdir())]
-    run = SIDES[job["side"], job["kind"]](job, items)
-    np.save(job["vectors"], run())  # the warm-up too
-    print("ready", flush=True)
+    else:
+        items = np.load(source)
+    items = items[: job["count"]]
+    if job["side"] == "matinee":
+        return OURS[job["kind"]](job, items)
+    return PEERS[job["kind"]](job, items, NETWORKS[job["side"]](job))
+
+
+def memory() -> dict[str, float]:
+    """What this process takes, in MB: resident, and with shared pages counted in proportion; empty but on Linux."""
+    file = Path("/proc/self/smaps_rollup")
+    if not file.exists():
+        return {}
+    fields = {words[0]: words[1] for words in map(str.split, file.read_text().splitlines()[1:])}
+    return {name: int(fields[f"{name.capitalize()}:"]) * 1024 / 1e6 for name in ("rss", "pss")}
+
+
+def main() -> None:
+    """Serves passes over the networks of its jobs, one after the other, until its input ends."""
+    jobs = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    passes = [prepare(job) for job in jobs]
+    for job, run in zip(jobs, passes, strict=True):
+        np.save(job["vectors"], run())  # the warm-up too
+    print(json.dumps(memory()), flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
-        run()
+        for run in passes:
+            run()
         print(time.perf_counter() - start, flush=True)
 
 

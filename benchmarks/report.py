@@ -27,11 +27,6 @@ class Row:
         best = min(self.peers.values()) if self.better == "lower" else max(self.peers.values())
         object.__setattr__(self, "ratio_to_best", self.ours / best)
 
-    @property
-    def speedup(self) -> float:
-        """How many times as fast as the best peer, whichever way the unit points."""
-        return 1 / self.ratio_to_best if self.better == "lower" else self.ratio_to_best
-
 
 def document(rows: list[Row], *, threads: int, **facts: Any) -> dict[str, Any]:
     """The JSON document: the processor, the threads each side had, the day, what else matters, and the rows."""
@@ -43,14 +38,15 @@ def document(rows: list[Row], *, threads: int, **facts: Any) -> dict[str, Any]:
 
 
 def table(rows: list[Row]) -> str:
-    """The rows in Markdown."""
-    peers = list(dict.fromkeys(name for row in rows for name in row.peers))
-    columns = ["work", "unit", "Matinee", *peers, "times as fast as the best peer", "lowest cosine to the reference"]
-    lines = ["| " + " | ".join(columns) + " |", "|---|---|" + "---:|" * (len(columns) - 2)]
+    """The rows in Markdown, the best peer first."""
+    columns = ["work", "unit", "Matinee", "best peer", "other peers", "ratio to the best", "lowest cosine"]
+    lines = ["| " + " | ".join(columns) + " |", "|---|---|---:|---:|---|---:|---:|"]
     for row in rows:
         cosine = "" if row.cosine_to_reference is None else f"{row.cosine_to_reference:.6f}"
-        others = [f"{row.peers[name]:.4g}" if name in row.peers else "" for name in peers]
-        cells = [row.work, row.unit, f"{row.ours:.4g}", *others, f"{row.speedup:.2f}", cosine]
+        ordered = sorted(row.peers.items(), key=lambda peer: peer[1], reverse=row.better == "higher")
+        best, *others = [f"{name} {value:.4g}" for name, value in ordered]
+        unit = f"{row.unit}, {row.better} is better"
+        cells = [row.work, unit, f"{row.ours:.4g}", best, "; ".join(others), f"{row.ratio_to_best:.3f}", cosine]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

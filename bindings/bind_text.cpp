@@ -13,6 +13,7 @@
 
 #include "bindings.h"
 #include "matinee/core/error.h"
+#include "matinee/text/clip_bpe.h"
 #include "matinee/text/wordpiece.h"
 
 namespace py = pybind11;
@@ -55,9 +56,68 @@ py::array_t<T> to_array(const std::vector<T>& values) {
   return array;
 }
 
-matinee::TokenBatch encode(const matinee::WordPiece& tokenizer, const Utf8Views& texts) {
-  const py::gil_scoped_release release;
-  return tokenizer.encode_batch(texts.views());
+// What every tokenizer offers: encode, encode_batch, words.
+template <typename Tokenizer>
+void def_encoding(py::class_<Tokenizer>& bound) {
+  bound
+      .def(
+          "encode",
+          [](const Tokenizer& self, const py::str& text) {
+            Utf8Views texts;
+            texts.add(text, "encode: text");
+            const py::gil_scoped_release release;
+            return self.encode(texts.views().front());  // not on the pool: that would take longer than the work
+          },
+          py::arg("text"), "Token ids of one text, the markers at its ends included, at most max_tokens.")
+      .def(
+          "encode_batch",
+          [](const Tokenizer& self, const py::typing::Iterable<py::str>& texts) {
+            Utf8Views views;
+            if (PyUnicode_Check(texts.ptr())) {
+              throw matinee::InvalidArgument(
+                  "encode_batch: texts: expected several str, got one; use "
+                  "encode");
+            }
+            for (const py::handle text : texts) views.add(text, "encode_batch: texts");
+            const matinee::TokenBatch batch = [&] {
+              const py::gil_scoped_release release;
+              return self.encode_batch(views.views());
+            }();
+            return std::pair(to_array(batch.token_ids), to_array(batch.offsets));
+          },
+          py::arg("texts"),
+          "(token_ids int32 (T,), offsets int64 (B+1,)): text b owns "
+          "token_ids[offsets[b]:offsets[b+1]].")
+      .def(
+          "words",
+          [](const Tokenizer& self, const py::str& text) {
+            Utf8Views texts;
+            texts.add(text, "words: text");
+            const py::gil_scoped_release release;
+            return self.words(texts.views().front());
+          },
+          py::arg("text"), "The cleaned words of a text, before they are cut into pieces.")
+      .def_property_readonly(
+          "max_tokens", [](const Tokenizer& self) { return self.options().max_tokens; },
+          "Longest sequence, the markers at its ends included.");
+}
+
+matinee::ClipBpeOptions clip_options(const std::string& cleaning, std::size_t max_tokens, bool split_special_tokens) {
+  using matinee::ClipCleaning;
+  matinee::ClipBpeOptions options;
+  if (cleaning == "reference") {
+    options.cleaning = ClipCleaning::kReference;
+  } else if (cleaning == "reference_after_ftfy") {
+    options.cleaning = ClipCleaning::kReferenceAfterFtfy;
+  } else if (cleaning == "huggingface") {
+    options.cleaning = ClipCleaning::kHuggingFace;
+  } else {
+    throw matinee::InvalidArgument(
+        "ClipBpe: cleaning: expected 'reference', 'reference_after_ftfy' or 'huggingface', got '" + cleaning + "'");
+  }
+  options.max_tokens = max_tokens;
+  options.split_special_tokens = split_special_tokens;
+  return options;
 }
 
 }  // namespace
@@ -65,7 +125,8 @@ matinee::TokenBatch encode(const matinee::WordPiece& tokenizer, const Utf8Views&
 void bind_text(py::module_& module) {
   using matinee::WordPiece;
   using matinee::WordPieceOptions;
-  py::class_<WordPiece>(module, "WordPiece", "BERT's tokenizer, token for token as Hugging Face's.")
+  py::class_<WordPiece> wordpiece(module, "WordPiece", "BERT's tokenizer, token for token as Hugging Face's.");
+  wordpiece
       .def(py::init([](const std::filesystem::path& vocab_path, bool lowercase, std::size_t max_tokens,
                        bool split_special_tokens) {
              const py::gil_scoped_release release;
@@ -76,43 +137,34 @@ void bind_text(py::module_& module) {
            py::arg("split_special_tokens") = WordPieceOptions{}.split_special_tokens,
            "Reads a vocab.txt; split_special_tokens=False lets \"[SEP]\" in a "
            "text become that token.")
-      .def(
-          "encode",
-          [](const WordPiece& self, const py::str& text) {
-            Utf8Views texts;
-            texts.add(text, "encode: text");
-            return encode(self, texts).token_ids;
-          },
-          py::arg("text"),
-          "Token ids of one text, [CLS] and [SEP] included, at most "
-          "max_tokens.")
-      .def(
-          "encode_batch",
-          [](const WordPiece& self, const py::typing::Iterable<py::str>& texts) {
-            Utf8Views views;
-            if (PyUnicode_Check(texts.ptr())) {
-              throw matinee::InvalidArgument(
-                  "encode_batch: texts: expected several str, got one; use "
-                  "encode");
-            }
-            for (const py::handle text : texts) views.add(text, "encode_batch: texts");
-            const matinee::TokenBatch batch = encode(self, views);
-            return std::pair(to_array(batch.token_ids), to_array(batch.offsets));
-          },
-          py::arg("texts"),
-          "(token_ids int32 (T,), offsets int64 (B+1,)): text b owns "
-          "token_ids[offsets[b]:offsets[b+1]].")
-      .def(
-          "words",
-          [](const WordPiece& self, const py::str& text) {
-            Utf8Views texts;
-            texts.add(text, "words: text");
+      .def_property_readonly("vocabulary_size", &WordPiece::vocabulary_size, "Lines of the vocabulary.");
+  def_encoding(wordpiece);
+
+  using matinee::ClipBpe;
+  using matinee::ClipBpeOptions;
+  py::class_<ClipBpe> clip(module, "ClipBpe", "CLIP's tokenizer, token for token as OpenAI's or Hugging Face's.");
+  clip.def(py::init([](const std::filesystem::path& folder, const std::string& cleaning, std::size_t max_tokens,
+                       bool split_special_tokens) {
+             const py::gil_scoped_release release;
+             return ClipBpe::from_folder(folder, clip_options(cleaning, max_tokens, split_special_tokens));
+           }),
+           py::arg("folder"), py::kw_only(), py::arg("cleaning") = "reference",
+           py::arg("max_tokens") = ClipBpeOptions{}.max_tokens,
+           py::arg("split_special_tokens") = ClipBpeOptions{}.split_special_tokens,
+           "Reads vocab.json and merges.txt; matinee.clip_tokenizer describes the options.")
+      .def_static(
+          "from_openai_merges",
+          [](const py::bytes& merges, const std::string& cleaning, std::size_t max_tokens, bool split_special_tokens) {
+            const std::string_view bytes = merges;
             const py::gil_scoped_release release;
-            return self.words(texts.views().front());
+            return ClipBpe::from_openai_merges(bytes, clip_options(cleaning, max_tokens, split_special_tokens));
           },
-          py::arg("text"), "The normalised words of a text, before they are cut into pieces.")
-      .def_property_readonly("vocabulary_size", &WordPiece::vocabulary_size, "Lines of the vocabulary.")
-      .def_property_readonly(
-          "max_tokens", [](const WordPiece& self) { return self.options().max_tokens; },
-          "Longest sequence, [CLS] and [SEP] included.");
+          py::arg("merges"), py::kw_only(), py::arg("cleaning") = "reference",
+          py::arg("max_tokens") = ClipBpeOptions{}.max_tokens,
+          py::arg("split_special_tokens") = ClipBpeOptions{}.split_special_tokens,
+          "From the decompressed bytes of OpenAI's bpe_simple_vocab_16e6.txt.gz.")
+      .def_property_readonly("vocabulary_size", &ClipBpe::vocabulary_size, "Tokens, the two markers included.")
+      .def_property_readonly("start_token", &ClipBpe::start_token, "Id of <|startoftext|>.")
+      .def_property_readonly("end_token", &ClipBpe::end_token, "Id of <|endoftext|>.");
+  def_encoding(clip);
 }

@@ -4,13 +4,14 @@
 
 #include <exception>
 
-// One bind_*.cpp for each folder of the core; module.cpp is the list of them.
+// One bind_*.cpp for each folder of the core, and one for the batcher; module.cpp is the list of them.
 void register_errors(pybind11::module_& module);
 void bind_ann(pybind11::module_& module);
 void bind_core(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_text(pybind11::module_& module);
 void bind_nn(pybind11::module_& module);
+void bind_batcher(pybind11::module_& module);  // after bind_nn, whose encoders it takes
 
 // An instance of matinee.errors.MatineeError, named so in signatures.
 class MatineeErrorObject : public pybind11::object {

@@ -29,6 +29,8 @@ void set_error(const std::exception_ptr& error) {
     raise("FormatError", e.what());
   } catch (const matinee::IoError& e) {
     raise("IoError", e.what());
+  } catch (const matinee::Overloaded& e) {
+    raise("Overloaded", e.what());
   } catch (const matinee::Cancelled& e) {
     raise("Cancelled", e.what());
   } catch (const matinee::Error& e) {
@@ -45,6 +47,8 @@ void register_errors(py::module_& module) {
 MatineeErrorObject python_error(const std::exception_ptr& error) {
   try {
     set_error(error);
+  } catch (py::error_already_set& e) {
+    return e.value();
   } catch (const std::exception& e) {
     raise("InternalError", e.what());
   }

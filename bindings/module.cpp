@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
   bind_image(module);
   bind_text(module);
   bind_nn(module);
+  bind_batcher(module);
   bind_ann(module);
 }

@@ -59,17 +59,19 @@ PYBIND11_MODULE(_torch, module) {
   register_errors(module);
   module.def("set_num_threads", &matinee::set_num_threads, py::arg("num_threads"),
              py::call_guard<py::gil_scoped_release>(), "Use this many threads from now on (1..1024).");
+  module.def("num_threads", &matinee::num_threads, "Threads this module computes on.");
   using Model = matinee::TorchScriptModel;
   py::class_<Model, std::shared_ptr<Model>>(module, "TorchScriptModel", "A TorchScript network.")
       .def_static(
           "load",
-          [](const std::filesystem::path& path, std::vector<std::int64_t> example_shape, const std::string& type) {
-            const matinee::TorchScriptOptions options{std::move(example_shape), tensor_type(type)};
+          [](const std::filesystem::path& path, std::vector<std::int64_t> example_shape, const std::string& type,
+             bool any_length) {
+            const matinee::TorchScriptOptions options{std::move(example_shape), tensor_type(type), any_length};
             const py::gil_scoped_release release;
             return std::const_pointer_cast<Model>(Model::load(path, options));
           },
           py::arg("path"), py::kw_only(), py::arg("example_shape"), py::arg("input_type") = "float32",
-          "Load and try a TorchScript file.")
+          py::arg("any_length") = false, "Load and try a TorchScript file.")
       .def(
           "run",
           [](const Model& self, const py::array& input) {

@@ -1,11 +1,13 @@
-"""Writes cpp/src/text/unicode_tables.h: what the reference tokenizer knows of Unicode, frozen.
+"""Writes cpp/src/text/unicode_tables.h: what the reference tokenizers know of Unicode, frozen.
 
     python scripts/generate_unicode_tables.py            # rewrites the file (needs the `tokenizers` package)
     python scripts/generate_unicode_tables.py --check    # exit status 1 when the file differs
 
 A model's token ids must not change with the Unicode version of the machine it runs on, and the reference itself mixes
 three versions (categories of Unicode 8, decompositions of 12, lower case of its compiler). So the tables are read off
-the reference, code point by code point, rather than taken from a library of the system.
+the reference, code point by code point, rather than taken from a library of the system. CLIP's reference is written in
+Python: what its pattern calls a letter is read off Hugging Face's port of it (the same, but for letters younger than
+that), the contexts of a final sigma and the full-width forms off Python 3.11.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 TARGET = Path(__file__).resolve().parents[1] / "cpp" / "src" / "text" / "unicode_tables.h"
 HANGUL = range(0xAC00, 0xD7A4)  # decomposed by arithmetic (Unicode standard, section 3.12)
@@ -103,6 +105,37 @@ def decompositions() -> list[tuple[int, list[int]]]:
     return [(c, [ord(x) for x in nfd(chr(c))]) for c in CODE_POINTS if c not in HANGUL and nfd(chr(c)) != chr(c)]
 
 
+def compositions() -> list[tuple[int, int, int]]:
+    """(first, second, what canonical composition makes of them), without Hangul."""
+    nfd, nfc = normalizers.NFD().normalize_str, normalizers.NFC().normalize_str
+    found = []
+    for c in CODE_POINTS:
+        parts = nfd(chr(c))
+        if c in HANGUL or len(parts) < 2 or nfc(parts) != chr(c):
+            continue  # a singleton, or excluded from composition
+        first = nfc(parts[:-1])
+        assert len(first) == 1
+        found.append((ord(first), ord(parts[-1]), c))
+    return sorted(found)
+
+
+def matches(expression: str) -> list[int]:
+    """The code points that an expression of the reference's pattern matches."""
+    without = normalizers.Replace(Regex(expression), "").normalize_str
+    return [c for c in CODE_POINTS if without(chr(c)) == ""]
+
+
+def ends_word(before_sigma: str) -> bool:
+    """Whether Python lower-cases a capital sigma after these characters to the form for the end of a word."""
+    return f"{before_sigma}\u03a3".lower().endswith("\u03c2")
+
+
+def width_forms() -> list[tuple[int, int]]:
+    """(full- or half-width form, its plain form): ftfy's table. U+FFE3 is not here: it has two plain characters."""
+    plain = [(c, unicodedata.normalize("NFKC", chr(c))) for c in range(0xFF01, 0xFFF0) if c != 0xFFE3]
+    return [(0x3000, 0x20), *((c, ord(x)) for c, x in plain if x != chr(c))]
+
+
 def wrapped(items: Iterable[str]) -> str:
     lines, line = [], "   "
     for item in items:
@@ -173,6 +206,31 @@ def generate() -> str:
             "Full canonical decompositions: where in kDecomposedParts, and how many; Hangul is not here.",
         ),
         array("char32_t", "kDecomposedParts", parts, "The parts, in canonical order."),
+        array(
+            "Composition",
+            "kCompositions",
+            [f"{{0x{a:X}, 0x{b:X}, 0x{c:X}}}" for a, b, c in compositions()],
+            "Primary composites by their two parts; Hangul is not here.",
+        ),
+        range_array("kLetters", matches(r"\p{L}"), "\\p{L} of CLIP's pattern."),
+        range_array("kNumbers", matches(r"\p{N}"), "\\p{N} of CLIP's pattern."),
+        range_array("kWhiteSpace", matches(r"\s"), "\\s of CLIP's pattern."),
+        range_array(
+            "kCaseIgnorable",
+            (c for c in CODE_POINTS if ends_word("A" + chr(c)) and not ends_word(chr(c))),
+            "Looked through for the cased letter beside a sigma.",
+        ),
+        range_array(
+            "kCased",
+            (c for c in CODE_POINTS if ends_word(chr(c))),
+            "The cased letters that are not looked through.",
+        ),
+        array(
+            "WidthForm",
+            "kWidthForms",
+            [f"{{0x{a:X}, 0x{b:X}}}" for a, b in width_forms()],
+            "Full- and half-width forms with one plain character.",
+        ),
     ]
     return f"""#pragma once
 
@@ -203,6 +261,15 @@ struct Decomposition {{
   char32_t code_point;
   std::uint16_t start;
   std::uint8_t count;
+}};
+struct Composition {{
+  char32_t first;
+  char32_t second;
+  char32_t composite;
+}};
+struct WidthForm {{
+  char32_t form;
+  char32_t plain;
 }};
 
 {chr(10).join(blocks)}

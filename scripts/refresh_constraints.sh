@@ -12,7 +12,7 @@ trap 'rm -rf "$venv"' EXIT
 "$venv/bin/python" -m pip install --quiet --upgrade pip
 # Torch's default build on PyPI names its CUDA packages; only torch's own pin is kept of those.
 "$venv/bin/python" -m pip install --quiet --dry-run --ignore-installed --report "$venv/report.json" "$@" \
-  '.[serve,test,dev,docs]' scikit-build-core pybind11
+  '.[serve,test,dev,docs,bench]' scikit-build-core pybind11
 "$venv/bin/python" - "$venv/report.json" > "$venv/constraints.txt" <<'PY'
 import json
 import re

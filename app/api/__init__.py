@@ -29,6 +29,7 @@ def create_app(service: Service, config: ApiConfig | None = None) -> OpenAPI:
     app.extensions["matinee.config"] = config
     telemetry = Telemetry(app)
     telemetry.watch_ready(lambda: service.ready)
+    telemetry.watch_encoding(service.encoding_statistics)
     app.extensions["matinee.telemetry"] = telemetry
     problems.install(app)
     app.before_request(_refuse_large_bodies)

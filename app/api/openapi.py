@@ -50,7 +50,7 @@ _PROBLEM_TEXTS = {
     422: "A value outside its documented range, an unknown key, or a broken image.",
     429: "Too many requests; `Retry-After` says when to come back.",
     500: "Something broke on our side; quote the request id.",
-    503: "No bundle is open yet; `Retry-After` says when to come back.",
+    503: "No bundle is open yet, or too much waits already; `Retry-After` says when to come back.",
 }
 
 

@@ -21,6 +21,7 @@ from matinee.errors import (
     IoError,
     MatineeError,
     NotFound,
+    Overloaded,
     TooLarge,
     TorchConflict,
     UnsupportedFormat,
@@ -39,6 +40,7 @@ STATUS_OF: tuple[tuple[type[MatineeError], HTTPStatus], ...] = (
     (FormatError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidArgument, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),
+    (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotReady, HTTPStatus.SERVICE_UNAVAILABLE),
     (IoError, HTTPStatus.SERVICE_UNAVAILABLE),
     (Cancelled, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -110,13 +112,18 @@ class WrongContentType(UnsupportedFormat):
 
 
 def problem_response(
-    status: int, detail: str, *, fields: list[FieldProblem] | None = None, kind: str | None = None
+    status: int,
+    detail: str,
+    *,
+    fields: list[FieldProblem] | None = None,
+    kind: str | None = None,
+    title: str | None = None,
 ) -> Response:
     """A problem as a response."""
     phrase = HTTPStatus(status).phrase
     problem = Problem(
         type=f"urn:matinee:problem:{kind or phrase.lower().replace(' ', '-')}",
-        title=_TITLES.get(status, phrase),
+        title=title or _TITLES.get(status, phrase),
         status=status,
         detail=detail,
         instance=request.path,
@@ -138,6 +145,9 @@ def _matinee_error(error: MatineeError) -> Response:
     status = status_of(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unforeseen(error)
+    if isinstance(error, Overloaded):
+        detail = "More requests wait already than the server can answer soon. Please try again in a moment."
+        return problem_response(status, detail, kind="overloaded", title="Too busy")
     if status == HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, NotReady):
         # Such a message names our files and disks: for the log, not for the caller.
         _log.error("request %s: %s", g.get("request_id", ""), error)

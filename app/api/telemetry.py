@@ -7,9 +7,14 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable, Iterator
 
 from flask import Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from matinee.bundle import EncodingStatistics
 
 access_log = logging.getLogger("matinee.access")
 
@@ -51,6 +56,10 @@ class Telemetry:
         """Asks the callable `ready` whenever the metrics are read."""
         assert callable(ready)
         self._ready.set_function(lambda: float(bool(ready())))
+
+    def watch_encoding(self, statistics: Callable[[], EncodingStatistics | None]) -> None:
+        """Asks `statistics` whenever the metrics are read."""
+        self.registry.register(_Encoding(statistics))
 
     def exposition(self) -> Response:
         """The metrics in Prometheus' text format."""
@@ -95,6 +104,41 @@ class Telemetry:
     def _leave(self, _error: BaseException | None) -> None:
         if g.pop("counted", False):
             self._in_progress.dec()
+
+
+_ENCODING = {
+    "requests": "Requests for vectors that were admitted.",
+    "batches": "Batches computed; requests that come together share one.",
+    "items": "Texts or images in these batches.",
+    "refused": "Requests for vectors refused because too much waited.",
+    "cancelled": "Requests for vectors cancelled while they waited.",
+}
+
+
+class _Encoding(Collector):
+    """The encoders' own counts. They begin again with every bundle that is opened, as counters may."""
+
+    def __init__(self, statistics: Callable[[], EncodingStatistics | None]) -> None:
+        self._statistics = statistics
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._statistics()
+        if now is None:
+            return
+        for name, text in _ENCODING.items():
+            counter = CounterMetricFamily(f"matinee_encoder_{name}", text, labels=["encoder"])
+            for kind, counts in now.batching.items():
+                counter.add_metric([kind], counts[name])
+            yield counter
+        waiting = GaugeMetricFamily("matinee_encoder_waiting", "Texts or images waiting now.", labels=["encoder"])
+        for kind, counts in now.batching.items():
+            waiting.add_metric([kind], counts["waiting"])
+        yield waiting
+        texts = CounterMetricFamily("matinee_text_cache", "Texts asked for, remembered or not.", labels=["result"])
+        texts.add_metric(["hit"], now.remembered_texts.hits)
+        texts.add_metric(["miss"], now.remembered_texts.misses)
+        yield texts
+        yield GaugeMetricFamily("matinee_text_cache_bytes", "Of remembered texts.", value=now.remembered_texts.bytes)
 
 
 __all__ = ["Telemetry", "access_log"]

@@ -12,24 +12,33 @@ from matinee.errors import (
     IoError,
     MatineeError,
     NotFound,
+    Overloaded,
     TooLarge,
     TorchConflict,
     UnsupportedFormat,
 )
 
 if TYPE_CHECKING:
+    from matinee.batching import BatchOptions
     from matinee.bundle import Bundle, open_bundle
-    from matinee.encode import EncodedImages, Encoder, ImageEncoder, TextEncoder
+    from matinee.calibration import Agreement, calibrate
+    from matinee.clip_tokenizer import ClipTokenizer
+    from matinee.encode import EncodedImages, Encoder, ImageEncoder, JointEncoder, TextEncoder
     from matinee.index import Index, Neighbors
 
 # These load the compiled core, and are loaded when they are first asked for: the web UI is a part of this package that
 # needs nothing of it, and runs where OpenCV and oneDNN are not installed.
 _HOMES = {
+    "BatchOptions": "matinee.batching",
     "Bundle": "matinee.bundle",
     "open_bundle": "matinee.bundle",
+    "Agreement": "matinee.calibration",
+    "calibrate": "matinee.calibration",
+    "ClipTokenizer": "matinee.clip_tokenizer",
     "EncodedImages": "matinee.encode",
     "Encoder": "matinee.encode",
     "ImageEncoder": "matinee.encode",
+    "JointEncoder": "matinee.encode",
     "TextEncoder": "matinee.encode",
     "Index": "matinee.index",
     "Neighbors": "matinee.index",
@@ -38,8 +47,11 @@ _HOMES = {
 __version__ = version("matinee")
 
 __all__ = [
+    "Agreement",
+    "BatchOptions",
     "Bundle",
     "Cancelled",
+    "ClipTokenizer",
     "EncodedImages",
     "Encoder",
     "FormatError",
@@ -48,14 +60,17 @@ __all__ = [
     "InternalError",
     "InvalidArgument",
     "IoError",
+    "JointEncoder",
     "MatineeError",
     "Neighbors",
     "NotFound",
+    "Overloaded",
     "TextEncoder",
     "TooLarge",
     "TorchConflict",
     "UnsupportedFormat",
     "__version__",
+    "calibrate",
     "open_bundle",
 ]
 

@@ -15,10 +15,14 @@ import numpy.typing
 import matinee.errors
 
 __all__: list[str] = [
-    "BertEncoder",
+    "ClipBpe",
     "ConvNet",
+    "ImageBatcher",
     "Index",
     "Preprocessor",
+    "TextBatcher",
+    "TokenEncoder",
+    "VisionTransformer",
     "WordPiece",
     "cpu_name",
     "crc32c",
@@ -103,7 +107,7 @@ class WordPiece:
         """
     def encode(self, text: str) -> list[int]:
         """
-        Token ids of one text, [CLS] and [SEP] included, at most max_tokens.
+        Token ids of one text, the markers at its ends included, at most max_tokens.
         """
     def encode_batch(
         self, texts: collections.abc.Iterable[str]
@@ -113,12 +117,12 @@ class WordPiece:
         """
     def words(self, text: str) -> list[str]:
         """
-        The normalised words of a text, before they are cut into pieces.
+        The cleaned words of a text, before they are cut into pieces.
         """
     @property
     def max_tokens(self) -> int:
         """
-        Longest sequence, [CLS] and [SEP] included.
+        Longest sequence, the markers at its ends included.
         """
     @property
     def vocabulary_size(self) -> int:
@@ -126,20 +130,93 @@ class WordPiece:
         Lines of the vocabulary.
         """
 
-class BertEncoder:
+class ClipBpe:
     """
-    A BERT text encoder on oneDNN; safe for concurrent callers.
+    CLIP's tokenizer, token for token as OpenAI's or Hugging Face's.
     """
     @staticmethod
-    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> BertEncoder:
+    def from_openai_merges(
+        merges: bytes,
+        *,
+        cleaning: str = "reference",
+        max_tokens: typing.SupportsIndex = 77,
+        split_special_tokens: bool = True,
+    ) -> ClipBpe:
         """
-        Load a model folder; precision auto, fp32 or bf16.
+        From the decompressed bytes of OpenAI's bpe_simple_vocab_16e6.txt.gz.
+        """
+    def __init__(
+        self,
+        folder: os.PathLike[typing.Any] | str | bytes,
+        *,
+        cleaning: str = "reference",
+        max_tokens: typing.SupportsIndex = 77,
+        split_special_tokens: bool = True,
+    ) -> None:
+        """
+        Reads vocab.json and merges.txt; matinee.clip_tokenizer describes the options.
+        """
+    def encode(self, text: str) -> list[int]:
+        """
+        Token ids of one text, the markers at its ends included, at most max_tokens.
+        """
+    def encode_batch(
+        self, texts: collections.abc.Iterable[str]
+    ) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.int64]]:
+        """
+        (token_ids int32 (T,), offsets int64 (B+1,)): text b owns token_ids[offsets[b]:offsets[b+1]].
+        """
+    def words(self, text: str) -> list[str]:
+        """
+        The cleaned words of a text, before they are cut into pieces.
+        """
+    @property
+    def end_token(self) -> int:
+        """
+        Id of <|endoftext|>.
+        """
+    @property
+    def max_tokens(self) -> int:
+        """
+        Longest sequence, the markers at its ends included.
+        """
+    @property
+    def start_token(self) -> int:
+        """
+        Id of <|startoftext|>.
+        """
+    @property
+    def vocabulary_size(self) -> int:
+        """
+        Tokens, the two markers included.
+        """
+
+class TokenEncoder:
+    """
+    A transformer over tokens: BERT, the text tower of CLIP, or over items; safe for concurrent callers.
+    """
+    @staticmethod
+    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> TokenEncoder:
+        """
+        Load a model folder; precision auto, fp32, bf16 or int8.
+        """
+    def activation_ranges(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
+        """
+        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
         """
     def encode(
         self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
     ) -> numpy.typing.NDArray[numpy.float32]:
         """
         Packed token ids (T,) int32 and offsets (B + 1,) int64 to vectors (B, D) float32.
+        """
+    def hidden_states(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Rows after the embeddings and after each layer, (L + 1, T, H) float32.
         """
     @property
     def dimension(self) -> int:
@@ -154,12 +231,56 @@ class BertEncoder:
     @property
     def precision(self) -> str:
         """
-        fp32 or bf16.
+        fp32, bf16 or int8.
         """
     @property
     def vocabulary(self) -> int:
         """
         Token ids are below this.
+        """
+
+class VisionTransformer:
+    """
+    The image tower of CLIP; safe for concurrent callers.
+    """
+    @staticmethod
+    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> VisionTransformer:
+        """
+        Load a model folder; precision auto, fp32, bf16 or int8.
+        """
+    def activation_ranges(
+        self, pixels: numpy.typing.NDArray[typing.Any]
+    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
+        """
+        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
+        """
+    def features(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Normalised pixels (B, 3, S, S) float32 to vectors (B, D) float32.
+        """
+    def hidden_states(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Rows after the embeddings and after each layer, (L + 1, B * num_tokens, H) float32.
+        """
+    @property
+    def dimension(self) -> int:
+        """
+        Values per image.
+        """
+    @property
+    def image_size(self) -> int:
+        """
+        Images are this wide and high.
+        """
+    @property
+    def num_tokens(self) -> int:
+        """
+        Patches of an image and the class token.
+        """
+    @property
+    def precision(self) -> str:
+        """
+        fp32, bf16 or int8.
         """
 
 class ConvNet:
@@ -189,6 +310,79 @@ class ConvNet:
     def precision(self) -> str:
         """
         fp32 or bf16.
+        """
+
+class TextBatcher:
+    """
+    Computes texts of many callers together, by a TokenEncoder or what has its encode and dimension.
+    """
+    def __init__(
+        self,
+        network: typing.Any,
+        *,
+        max_batch: typing.SupportsIndex = 32,
+        max_queue: typing.SupportsIndex = 16384,
+        max_delay_ms: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        max_wait_ms: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        max_running: typing.SupportsIndex = 0,
+    ) -> None: ...
+    def encode(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Packed token ids (T,) int32 and offsets (B + 1,) int64 to vectors (B, D) float32, when their turn comes.
+        """
+    def submit(
+        self,
+        token_ids: numpy.typing.NDArray[typing.Any],
+        offsets: numpy.typing.NDArray[typing.Any],
+        on_done: collections.abc.Callable[
+            [numpy.typing.NDArray[numpy.float32] | None, matinee.errors.MatineeError | None], None
+        ],
+    ) -> collections.abc.Callable[[], bool]:
+        """
+        At once; on_done(vectors, error) follows on some thread. The answer cancels: True where it still waited.
+        """
+    @property
+    def statistics(self) -> dict[str, int]:
+        """
+        Counts so far: requests, batches, items in them, refused, cancelled; and items waiting now.
+        """
+
+class ImageBatcher:
+    """
+    Computes images of many callers together, by a ConvNet or what has its features and dimension.
+    """
+    def __init__(
+        self,
+        network: typing.Any,
+        *,
+        height: typing.SupportsIndex,
+        width: typing.SupportsIndex,
+        max_batch: typing.SupportsIndex = 32,
+        max_queue: typing.SupportsIndex = 16384,
+        max_delay_ms: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        max_wait_ms: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        max_running: typing.SupportsIndex = 0,
+    ) -> None: ...
+    def encode(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Normalised pixels (B, 3, H, W) float32 to vectors (B, D) float32, when their turn comes.
+        """
+    def submit(
+        self,
+        pixels: numpy.typing.NDArray[typing.Any],
+        on_done: collections.abc.Callable[
+            [numpy.typing.NDArray[numpy.float32] | None, matinee.errors.MatineeError | None], None
+        ],
+    ) -> collections.abc.Callable[[], bool]:
+        """
+        At once; on_done(vectors, error) follows on some thread. The answer cancels: True where it still waited.
+        """
+    @property
+    def statistics(self) -> dict[str, int]:
+        """
+        Counts so far: requests, batches, items in them, refused, cancelled; and items waiting now.
         """
 
 class Index:

@@ -12,7 +12,7 @@ import typing
 import numpy
 import numpy.typing
 
-__all__: list[str] = ["TorchScriptModel", "set_num_threads", "torch_source", "torch_version"]
+__all__: list[str] = ["TorchScriptModel", "num_threads", "set_num_threads", "torch_source", "torch_version"]
 
 class TorchScriptModel:
     """
@@ -24,6 +24,7 @@ class TorchScriptModel:
         *,
         example_shape: collections.abc.Sequence[typing.SupportsIndex],
         input_type: str = "float32",
+        any_length: bool = False,
     ) -> TorchScriptModel:
         """
         Load and try a TorchScript file.
@@ -42,6 +43,11 @@ class TorchScriptModel:
         """
         Shapes of the outputs for one item.
         """
+
+def num_threads() -> int:
+    """
+    Threads this module computes on.
+    """
 
 def set_num_threads(num_threads: typing.SupportsIndex) -> None:
     """

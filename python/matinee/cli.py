@@ -87,6 +87,8 @@ def _add_build(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser("build", help="make a bundle from a films.toml or a folder of data")
     parser.add_argument("--source", required=True, type=Path, metavar="FILE", help="films.toml, or a folder with data")
     parser.add_argument("--out", required=True, type=Path, metavar="BUNDLE", help="where the bundle shall be")
+    parser.add_argument("--text-model", metavar="NAME", help="encodes the plots; a model of yours, or of `models list`")
+    parser.add_argument("--image-model", metavar="NAME", help="encodes the posters")
     parser.set_defaults(run=_build)
 
 
@@ -96,7 +98,9 @@ def _build(args: argparse.Namespace) -> int:
     from matinee.progress import ProgressDisplay  # noqa: PLC0415
 
     with ProgressDisplay(sys.stderr) as progress:
-        result = build(args.source, args.out, progress=progress)
+        chosen = {"text_model": args.text_model, "image_model": args.image_model}
+        given = {option: name for option, name in chosen.items() if name is not None}
+        result = build(args.source, args.out, progress=progress, **given)
     counts = ", ".join(f"{count:,} {what}" for what, count in result.manifest.counts.items())
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in result.seconds.items())
     print(f"{result.path}: {counts}")

@@ -3,29 +3,39 @@
     encoder = matinee.Encoder.load("minilm-l6-v2")
     vectors = encoder.encode(["A heist goes wrong.", "Toys come alive."])  # (2, 384) float32, rows of length 1
 
+    clip = matinee.Encoder.load("clip-vit-b32-laion")
+    clip.texts.encode(["a heist"]) @ clip.images.encode([poster]).vectors.T  # one space
+
 The networks run in the compiled core on its own threads (`matinee._core.set_num_threads`). Encoders are unchangeable
-and safe for concurrent callers; Python threads go on while one computes.
+and safe for concurrent callers; Python threads go on while one computes. Calls with few items join those that others
+make at the same time (`BatchOptions`); where more waits than may, they raise Overloaded.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from matinee import _core, models
+from matinee.batching import BatchOptions, answer
 from matinee.errors import FormatError, InternalError, InvalidArgument, IoError, MatineeError, NotFound
+from matinee.models.brought import weights_file
 
-Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+if TYPE_CHECKING:
+    from matinee.torchscript import ImageNetwork, TextNetwork
+
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "int8"]
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Image: TypeAlias = bytes | npt.NDArray[np.uint8] | Path
 Progress: TypeAlias = Callable[[str, int, int], None]  # ("texts" or "images", done, total)
@@ -33,7 +43,12 @@ Progress: TypeAlias = Callable[[str, int, int], None]  # ("texts" or "images", d
 # Items a call into the core; between calls progress is told and Ctrl-C is heard (about a second on two cores).
 _TEXTS_A_CHUNK = 256
 _IMAGES_A_CHUNK = 64
+# Calls with at most so many join those of others. More is work in bulk, behind which single requests must not queue.
+_TEXTS_THAT_JOIN = 128
+_IMAGES_THAT_JOIN = 16
 _MAX_IMAGE_BYTES = 20 << 20
+# Splitting so many characters into tokens takes less time than asking another thread to do it.
+_FEW_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
@@ -55,39 +70,61 @@ class EncodedImages:
         return f"EncodedImages(vectors={self.vectors.shape} {self.vectors.dtype}, failed={failed})"
 
 
-class Encoder(ABC):
-    """A pretrained network that turns items into vectors; `load` gives a TextEncoder or an ImageEncoder."""
+def model_folder(name_or_folder: str | os.PathLike[str]) -> Path:
+    """The folder that `Encoder.load` reads: a `Path`, or a string with a separator in it, is one itself.
 
-    kind: ClassVar[Literal["text", "image"]]
+    Any other string is a name of the model store, which is pulled first where allowed. Raises what
+    `matinee.models.resolve` raises.
+    """
+    if isinstance(name_or_folder, str) and not any(s and s in name_or_folder for s in (os.sep, os.altsep)):
+        return models.resolve(name_or_folder)
+    return Path(name_or_folder)
+
+
+class Encoder(ABC):
+    """A pretrained network that turns items into vectors: a TextEncoder, an ImageEncoder, or a JointEncoder of both."""
+
+    kind: ClassVar[Literal["text", "image", "joint"]]
+
+    _batcher: _core.TextBatcher | _core.ImageBatcher
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         self._name = str(facts.get("name", folder.name))
-        self._sha256 = _weights_sha256(folder)
+        self._sha256 = _weights_sha256(folder, facts)
 
     @staticmethod
     def load(
-        name_or_folder: str | os.PathLike[str], precision: Precision = "auto", *, squash: bool = False
-    ) -> TextEncoder | ImageEncoder:
+        name_or_folder: str | os.PathLike[str],
+        precision: Precision = "auto",
+        *,
+        squash: bool = False,
+        batching: BatchOptions | None = None,
+    ) -> TextEncoder | ImageEncoder | JointEncoder:
         """Loads a model of the model store by name, pulling it first where allowed, or from a folder.
+
+        A folder may also hold a network of one's own as a TorchScript file (matinee.models.export_torchscript writes
+        such folders); it is run by libtorch.
 
         A `Path`, or a string with a separator in it, is a folder; any other string is a name. `precision` is what the
         large products are computed in: "fp32", "bf16" (faster where the processor has it; cosine to fp32 above 0.999),
-        or "auto", bf16 on processors that compute it. `squash` lets an image encoder see the whole image, squashed to
-        its square, where the model's own preprocessing cuts out the centre; a text encoder takes no notice.
+        "int8" (transformers only; faster still, with an agreement that `matinee models card` shows), or "auto", bf16 on
+        processors that compute it. `squash` lets an image encoder see the whole image, squashed to its square, where
+        the model's own preprocessing cuts out the centre; a text encoder takes no notice. `batching` says how requests
+        of different callers are computed together.
 
         Raises NotFound for an unknown name or a missing folder or file, FormatError where the model is damaged or not
         what its configuration says, IoError where it cannot be pulled, InvalidArgument for another precision.
         """
-        if isinstance(name_or_folder, str) and not any(s and s in name_or_folder for s in (os.sep, os.altsep)):
-            folder = models.resolve(name_or_folder)
-        else:
-            folder = Path(name_or_folder)
+        folder = model_folder(name_or_folder)
         facts = _read_facts(folder)
         if facts.get("kind") == "text":
-            return TextEncoder(folder, facts, precision)
+            return TextEncoder(folder, facts, precision, batching=batching)
         if facts.get("kind") == "image":
-            return ImageEncoder(folder, facts, precision, squash=squash)
-        raise FormatError(f"{folder / 'matinee.json'}: kind: expected 'text' or 'image', got {facts.get('kind')!r}")
+            return ImageEncoder(folder, facts, precision, squash=squash, batching=batching)
+        if facts.get("kind") == "joint":
+            return JointEncoder(folder, facts, precision, squash=squash, batching=batching)
+        got = facts.get("kind")
+        raise FormatError(f"{folder / 'matinee.json'}: kind: expected 'text', 'image' or 'joint', got {got!r}")
 
     @property
     def name(self) -> str:
@@ -107,7 +144,13 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def precision(self) -> str:
-        """ "fp32" or "bf16": what "auto" became."""
+        """ "fp32", "bf16" or "int8": what "auto" became."""
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """Of calls with few items since the encoder was loaded: `requests` admitted, `batches` computed and the `items`
+        in them, requests `refused` (Overloaded) and `cancelled`; and items `waiting` now."""
+        return self._batcher.statistics
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, dimension={self.dimension}, precision={self.precision!r})"
@@ -116,23 +159,25 @@ class Encoder(ABC):
 class TextEncoder(Encoder):
     """Texts to unit vectors, whose inner product is the cosine of their meanings."""
 
-    kind: ClassVar[Literal["text", "image"]] = "text"
+    kind: ClassVar[Literal["text", "image", "joint"]] = "text"
 
-    def __init__(self, folder: Path, facts: dict[str, Any], precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        precision: Precision = "auto",
+        *,
+        batching: BatchOptions | None = None,
+    ) -> None:
         """Use `Encoder.load`."""
         super().__init__(folder, facts)
-        self._network = _core.BertEncoder.load(folder, precision)
-        lowercase = facts.get("lowercase", True)
-        if not isinstance(lowercase, bool):
-            raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
-        vocabulary = folder / "vocab.txt"
-        max_tokens = self._network.max_tokens
-        self._tokenizer = _core.WordPiece(vocabulary, lowercase=lowercase, max_tokens=max_tokens)
+        self._network = _text_network(folder, facts, precision)
+        self._batcher: _core.TextBatcher = _core.TextBatcher(self._network, **asdict(batching or BatchOptions()))
+        self._tokenizer = _tokenizer(folder, facts, self._network.max_tokens)
         if self._tokenizer.vocabulary_size > self._network.vocabulary:
             expected, got = self._network.vocabulary, self._tokenizer.vocabulary_size
-            raise FormatError(
-                f"{vocabulary}: expected at most {expected} lines, as many as the weights have, got {got}"
-            )
+            file = folder / ("vocab.json" if facts.get("family") == "clip" else "vocab.txt")
+            raise FormatError(f"{file}: expected at most {expected} tokens, as many as the weights have, got {got}")
 
     @property
     def dimension(self) -> int:
@@ -144,23 +189,39 @@ class TextEncoder(Encoder):
 
     @property
     def max_tokens(self) -> int:
-        """Longest text in tokens, [CLS] and [SEP] included; what is beyond is not read."""
+        """Longest text in tokens, the markers at both ends included; what is beyond is not read."""
         return self._network.max_tokens
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """(B, D) float32 rows of length 1, in the order of `texts`.
 
-        An empty text has a vector too (that of no words). A text's vector does not depend on the others of the batch,
-        beyond the last bits. `progress` is called as ("texts", done, total). Raises InvalidArgument where something
-        is not a str; KeyboardInterrupt stops between chunks.
+        An empty text has a vector too (that of no words). A text's vector is the same whatever it is batched with, to
+        1e-5 in each value at either precision. `progress` is called as ("texts", done, total). Raises InvalidArgument
+        where something is not a str, Overloaded where too much waits; KeyboardInterrupt stops between chunks.
         """
-        if isinstance(texts, str):
-            raise InvalidArgument("encode: texts: expected a list of str, got one str; use encode_one or [text]")
-        vectors = np.empty((len(texts), self.dimension), np.float32)
+        vectors = self._room_for(texts)
+        encode = self._batcher.encode if len(texts) <= _TEXTS_THAT_JOIN else self._network.encode
         for start in range(0, len(texts), _TEXTS_A_CHUNK):
             chunk = texts[start : start + _TEXTS_A_CHUNK]
             token_ids, offsets = self._tokenizer.encode_batch(chunk)
-            vectors[start : start + len(chunk)] = self._network.encode(token_ids, offsets)
+            vectors[start : start + len(chunk)] = encode(token_ids, offsets)
+            if progress:
+                progress("texts", start + len(chunk), len(texts))
+        return vectors
+
+    async def encode_async(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """As `encode`, while the event loop goes on. Texts of other tasks and threads join in the same batches.
+
+        A task that is cancelled takes with it what is not being computed yet.
+        """
+        vectors = self._room_for(texts)
+        for start in range(0, len(texts), _TEXTS_THAT_JOIN):
+            chunk = texts[start : start + _TEXTS_THAT_JOIN]
+            if sum(len(text) for text in chunk if isinstance(text, str)) <= _FEW_CHARACTERS:
+                tokens = self._tokenizer.encode_batch(chunk)
+            else:
+                tokens = await asyncio.to_thread(self._tokenizer.encode_batch, chunk)
+            vectors[start : start + len(chunk)] = await answer(self._batcher.submit, *tokens)
             if progress:
                 progress("texts", start + len(chunk), len(texts))
         return vectors
@@ -169,23 +230,46 @@ class TextEncoder(Encoder):
         """(D,) float32 of length 1. Raises InvalidArgument where `text` is not a str."""
         return np.asarray(self.encode([text])[0])
 
+    def activation_ranges(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The largest magnitude of each channel within the network: what `matinee.calibrate` makes a calibration of.
+
+        Raises InvalidArgument unless loaded in fp32, and for a network of one's own.
+        """
+        if not isinstance(self._network, _core.TokenEncoder):
+            raise InvalidArgument(f"activation_ranges: {self.name}: expected a transformer of the core")
+        return self._network.activation_ranges(*self._tokenizer.encode_batch(list(texts)))
+
+    def _room_for(self, texts: Sequence[str]) -> Vectors:
+        if isinstance(texts, str):
+            raise InvalidArgument("encode: texts: expected a list of str, got one str; use encode_one or [text]")
+        return np.empty((len(texts), self.dimension), np.float32)
+
 
 class ImageEncoder(Encoder):
-    """Images to feature vectors, not of unit length; the model's own resize, crop and normalisation come first."""
+    """Images to feature vectors; the model's own resize, crop and normalisation come first.
 
-    kind: ClassVar[Literal["text", "image"]] = "image"
+    Of unit length where the model compares by cosine, as CLIP does; else as the network gives them.
+    """
+
+    kind: ClassVar[Literal["text", "image", "joint"]] = "image"
 
     def __init__(
-        self, folder: Path, facts: dict[str, Any], precision: Precision = "auto", *, squash: bool = False
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        precision: Precision = "auto",
+        *,
+        squash: bool = False,
+        batching: BatchOptions | None = None,
     ) -> None:
         """Use `Encoder.load`."""
         super().__init__(folder, facts)
-        self._network = _core.ConvNet.load(folder, precision)
         self._preprocessor = _core.Preprocessor.from_folder(folder, squash=squash, max_bytes=_MAX_IMAGE_BYTES)
-        size = self._network.image_size
-        if (self._preprocessor.height, self._preprocessor.width) != (size, size):
-            got = f"{self._preprocessor.height} x {self._preprocessor.width}"
-            raise FormatError(f"{folder / 'preprocessor_config.json'}: expected images of {size} x {size}, got {got}")
+        self._network = _image_network(folder, facts, precision, self._preprocessor)
+        height, width = self._preprocessor.height, self._preprocessor.width
+        self._batcher: _core.ImageBatcher = _core.ImageBatcher(
+            self._network, height=height, width=width, **asdict(batching or BatchOptions())
+        )
 
     @property
     def dimension(self) -> int:
@@ -200,9 +284,10 @@ class ImageEncoder(Encoder):
 
         An image is the bytes of a JPEG, PNG or WebP file, an RGB array (H, W, 3) uint8, or the Path of a file. One that
         cannot be read gets a row of zeros and its error; the others are encoded all the same. An image's vector does
-        not depend on the others. `progress` is called as ("images", done, total). KeyboardInterrupt stops between
-        chunks.
+        not depend on the others. `progress` is called as ("images", done, total). Raises Overloaded where too much
+        waits; KeyboardInterrupt stops between chunks.
         """
+        features = self._batcher.encode if len(images) <= _IMAGES_THAT_JOIN else self._network.features
         vectors = np.zeros((len(images), self.dimension), np.float32)
         errors: list[MatineeError | None] = []
         starts = range(0, len(images), _IMAGES_A_CHUNK)
@@ -217,13 +302,28 @@ class ImageEncoder(Encoder):
                 if number + 1 < len(chunks):
                     coming = helper.submit(self._pixels, chunks[number + 1])
                 good = [i for i, error in enumerate(chunk_errors) if error is None]
-                if len(good) == len(chunk_errors):
-                    vectors[start : start + len(good)] = self._network.features(pixels)
-                elif good:
-                    vectors[[start + i for i in good]] = self._network.features(pixels[good])
+                if good:
+                    vectors[[start + i for i in good]] = features(_rows(pixels, good))
                 errors += chunk_errors
                 if progress:
                     progress("images", len(errors), len(images))
+        return EncodedImages(vectors, errors)
+
+    async def encode_async(self, images: Sequence[Image], *, progress: Progress | None = None) -> EncodedImages:
+        """As `encode`, while the event loop goes on. Images of other tasks and threads join in the same batches.
+
+        A task that is cancelled takes with it what is not being computed yet.
+        """
+        vectors = np.zeros((len(images), self.dimension), np.float32)
+        errors: list[MatineeError | None] = []
+        for start in range(0, len(images), _IMAGES_THAT_JOIN):
+            pixels, chunk_errors = await asyncio.to_thread(self._pixels, images[start : start + _IMAGES_THAT_JOIN])
+            good = [i for i, error in enumerate(chunk_errors) if error is None]
+            if good:
+                vectors[[start + i for i in good]] = await answer(self._batcher.submit, _rows(pixels, good))
+            errors += chunk_errors
+            if progress:
+                progress("images", len(errors), len(images))
         return EncodedImages(vectors, errors)
 
     def encode_one(self, image: Image) -> Vectors:
@@ -231,7 +331,19 @@ class ImageEncoder(Encoder):
         pixels, errors = self._pixels([image])
         if errors[0] is not None:
             raise errors[0]
-        return np.asarray(self._network.features(pixels)[0])
+        return np.asarray(self._batcher.encode(pixels)[0])
+
+    def activation_ranges(self, images: Sequence[Image]) -> dict[str, npt.NDArray[np.float32]]:
+        """As `TextEncoder.activation_ranges`; images that cannot be read are passed over."""
+        if not isinstance(self._network, _core.VisionTransformer):
+            raise InvalidArgument(f"activation_ranges: {self.name}: expected a transformer of the core")
+        ranges: dict[str, npt.NDArray[np.float32]] = {}
+        for start in range(0, len(images), _IMAGES_A_CHUNK):
+            pixels, errors = self._pixels(images[start : start + _IMAGES_A_CHUNK])
+            good = [i for i, error in enumerate(errors) if error is None]
+            for name, seen in self._network.activation_ranges(_rows(pixels, good)).items():
+                ranges[name] = np.maximum(ranges[name], seen) if name in ranges else seen
+        return ranges
 
     def _pixels(self, images: Sequence[Image]) -> tuple[npt.NDArray[np.float32], list[MatineeError | None]]:
         """Network input (B, 3, S, S) and an error or None for each image."""
@@ -248,6 +360,85 @@ class ImageEncoder(Encoder):
                 contents.append(image)
         pixels, errors = self._preprocessor.run(contents)
         return pixels, [unread.get(i, error) for i, error in enumerate(errors)]
+
+
+def _rows(pixels: npt.NDArray[np.float32], rows: list[int]) -> npt.NDArray[np.float32]:
+    """These images; `pixels` itself where it is all of them."""
+    return pixels if len(rows) == len(pixels) else pixels[rows]
+
+
+class JointEncoder(Encoder):
+    """Texts and images to unit vectors in one space, whose inner product says how well a text fits an image."""
+
+    kind: ClassVar[Literal["text", "image", "joint"]] = "joint"
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        precision: Precision = "auto",
+        *,
+        squash: bool = False,
+        batching: BatchOptions | None = None,
+    ) -> None:
+        """Use `Encoder.load`."""
+        super().__init__(folder, facts)
+        self.texts = TextEncoder(folder, facts, precision, batching=batching)
+        self.images = ImageEncoder(folder, facts, precision, squash=squash, batching=batching)
+        if self.texts.dimension != self.images.dimension:
+            got = f"{self.texts.dimension} and {self.images.dimension}"
+            raise FormatError(f"{folder}: expected texts and images of one dimension, got {got}")
+
+    @property
+    def dimension(self) -> int:
+        return self.texts.dimension
+
+    @property
+    def precision(self) -> str:
+        return self.texts.precision
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        texts, images = self.texts.statistics, self.images.statistics
+        return {name: texts[name] + images[name] for name in texts}
+
+
+def _tokenizer(folder: Path, facts: dict[str, Any], max_tokens: int) -> _core.WordPiece | _core.ClipBpe:
+    if facts.get("family") == "clip":
+        return _core.ClipBpe(folder, max_tokens=max_tokens)
+    lowercase = facts.get("lowercase", True)
+    if not isinstance(lowercase, bool):
+        raise FormatError(f"{folder / 'matinee.json'}: lowercase: expected true or false, got {lowercase!r}")
+    return _core.WordPiece(folder / "vocab.txt", lowercase=lowercase, max_tokens=max_tokens)
+
+
+def _text_network(folder: Path, facts: dict[str, Any], precision: Precision) -> _core.TokenEncoder | TextNetwork:
+    if facts.get("family") == "torchscript":
+        from matinee.torchscript import TextNetwork  # noqa: PLC0415  brings libtorch, which only such folders need
+
+        return TextNetwork(folder, facts, precision)
+    return _core.TokenEncoder.load(folder, precision)
+
+
+def _image_network(
+    folder: Path, facts: dict[str, Any], precision: Precision, preprocessor: _core.Preprocessor
+) -> _core.ConvNet | _core.VisionTransformer | ImageNetwork:
+    height, width = preprocessor.height, preprocessor.width
+    if facts.get("family") == "torchscript":
+        from matinee.torchscript import ImageNetwork  # noqa: PLC0415  as above
+
+        return ImageNetwork(folder, facts, precision, height=height, width=width)
+    network: _core.ConvNet | _core.VisionTransformer = (
+        _core.VisionTransformer.load(folder, precision)
+        if facts.get("family") == "clip"
+        else _core.ConvNet.load(folder, precision)
+    )
+    if (height, width) != (network.image_size, network.image_size):
+        expected = f"{network.image_size} x {network.image_size}"
+        raise FormatError(
+            f"{folder / 'preprocessor_config.json'}: expected images of {expected}, got {height} x {width}"
+        )
+    return network
 
 
 def _read_image(path: Path) -> bytes:
@@ -278,11 +469,11 @@ def _read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _weights_sha256(folder: Path) -> str:
+def _weights_sha256(folder: Path, facts: dict[str, Any]) -> str:
     """From the store's list of files, which was checked when resolving; a folder without one is read."""
     if (folder / "files.json").is_file():
         return models.weights_sha256(folder)
-    path = folder / "model.safetensors"
+    path = weights_file(folder, facts)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

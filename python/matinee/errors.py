@@ -40,8 +40,12 @@ class InternalError(MatineeError, RuntimeError):
     """A broken promise of our own; HTTP 500. Please report it."""
 
 
+class Overloaded(MatineeError, RuntimeError):
+    """More work waits already than may; the same request succeeds later. HTTP 503."""
+
+
 class Cancelled(MatineeError):
-    """A long call was stopped on request."""
+    """A call was stopped on request, or whoever was to answer it has ended."""
 
 
 class TorchConflict(MatineeError, ImportError):
@@ -56,6 +60,7 @@ __all__ = [
     "IoError",
     "MatineeError",
     "NotFound",
+    "Overloaded",
     "TooLarge",
     "TorchConflict",
     "UnsupportedFormat",

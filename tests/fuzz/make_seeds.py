@@ -107,6 +107,22 @@ def wordpiece_seeds() -> dict[str, bytes]:
     return {**seeds, "vocabulary": b"\x04[UNK]\n[CLS]\n[SEP]\nfilm\n##s\n"}
 
 
+def clip_bpe_seeds() -> dict[str, bytes]:
+    """The options' byte, then a text of what is cleaned; or a merges.txt, or a vocab.json."""
+    texts = {
+        "latin": "aba's ABAAAA 12! <|endoftext|> À e\u0301 “it’s”",
+        "references": "&amp;lt; &eacute; &EACUTE; &#8217; &#x1f3ac; &lt &notit; ＆amp；",
+        "controls": "\x1b[1;31mred\x1b[0m\r\n\x00 \u2028 ﬁ Ａ ﾊﾞ ŉ",
+        "scripts": "中ab文 가\u1100\u1161 ΑΣ Σ' İ ß 🎬\u200d \ud83c\udfac",
+    }
+    seeds = {
+        f"{name}{mode}": bytes([mode]) + text.encode("utf-8", "surrogatepass")
+        for name, text in texts.items()
+        for mode in (0, 1, 2, 16, 17, 20)
+    }
+    return {**seeds, "merges": b"\x20#version: 0.2\na a\nb a\n< |\n", "vocabulary": b'\x60{"a": 0, "a</w>": 1}'}
+
+
 def index_file_seeds() -> dict[str, bytes]:
     """Index files of each metric, where the package is installed."""
     try:
@@ -126,6 +142,7 @@ def index_file_seeds() -> dict[str, bytes]:
 
 
 SEEDS = {
+    "clip_bpe_fuzz": clip_bpe_seeds,
     "decode_fuzz": decode_seeds,
     "index_file_fuzz": index_file_seeds,
     "preprocess_config_fuzz": preprocess_config_seeds,

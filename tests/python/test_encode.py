@@ -225,7 +225,7 @@ def test_unusable_models_are_typed_errors(text_folder: Path, image_folder: Path,
         Encoder.load(changed(image_folder, tmp_path / "size", "preprocessor_config.json", size=size))
     longer = changed(text_folder, tmp_path / "vocabulary", "matinee.json")
     (longer / "vocab.txt").write_text("\n".join([*WORDS, "more"]) + "\n")
-    with pytest.raises(FormatError, match=r"vocab\.txt: expected at most 27 lines"):
+    with pytest.raises(FormatError, match=r"vocab\.txt: expected at most 27 tokens"):
         Encoder.load(longer)
     for text in ("{", "[]"):
         broken = changed(text_folder, tmp_path / f"json{len(text)}", "matinee.json")

@@ -98,10 +98,19 @@ def index_call(what: str) -> Callable[[], object]:
 
 def bert_call() -> Callable[[], object]:
     with tempfile.TemporaryDirectory() as folder:
-        encoder = _core.BertEncoder.load(write_text_model(Path(folder), hidden=64, max_tokens=256))
+        encoder = _core.TokenEncoder.load(write_text_model(Path(folder), hidden=64, max_tokens=256))
     token_ids = np.arange(256 * 64, dtype=np.int32) % len(WORDS)
     offsets = np.arange(65, dtype=np.int64) * 256
     return lambda: encoder.encode(token_ids, offsets)
+
+
+def batcher_call() -> Callable[[], object]:
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = _core.TokenEncoder.load(write_text_model(Path(folder), hidden=64, max_tokens=256))
+    batcher = _core.TextBatcher(encoder)
+    token_ids = np.arange(256 * 64, dtype=np.int32) % len(WORDS)
+    offsets = np.arange(65, dtype=np.int64) * 256
+    return lambda: batcher.encode(token_ids, offsets)
 
 
 def convnet_call() -> Callable[[], object]:
@@ -128,7 +137,8 @@ CALLS = {
     "WordPiece.encode_batch": tokenize_call,
     "Index.build": lambda: index_call("build"),
     "Index.search": lambda: index_call("search"),
-    "BertEncoder.encode": bert_call,
+    "TokenEncoder.encode": bert_call,
+    "TextBatcher.encode": batcher_call,
     "ConvNet.features": convnet_call,
     "ConvNet.load": load_call,
 }

@@ -1,5 +1,13 @@
 #include "matinee/core/cpu.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -11,7 +19,31 @@
 namespace matinee {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames = {"scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"};
+constexpr std::array<std::string_view, 6> kNames = {"scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"};
+
+#if defined(__x86_64__)
+// AMX must be asked for: the kernel keeps the 8 KiB of tiles of a thread only where the process has said that it uses
+// them (https://docs.kernel.org/arch/x86/xstate.html).
+bool may_use_amx() {
+  unsigned int eax = 0;
+  unsigned int ebx = 0;
+  unsigned int ecx = 0;
+  unsigned int edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  constexpr unsigned int kAmxBf16 = 1U << 22;
+  constexpr unsigned int kAmxTile = 1U << 24;
+  constexpr unsigned int kAmxInt8 = 1U << 25;
+  constexpr unsigned int kAll = kAmxBf16 | kAmxTile | kAmxInt8;
+  if ((edx & kAll) != kAll) return false;
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
 
 IsaLevel detect() {
 #if defined(__x86_64__)
@@ -23,7 +55,7 @@ IsaLevel detect() {
   }
   if (!__builtin_cpu_supports("avx512vnni")) return IsaLevel::kAvx512;
   if (!__builtin_cpu_supports("avx512bf16")) return IsaLevel::kAvx512Vnni;
-  return IsaLevel::kAvx512Bf16;
+  return may_use_amx() ? IsaLevel::kAmx : IsaLevel::kAvx512Bf16;
 #else
   return IsaLevel::kScalar;
 #endif
@@ -66,11 +98,20 @@ IsaLevel isa_level_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<IsaLevel>(i);
   }
-  throw InvalidArgument("isa_level_from_name: name: expected scalar, avx2, avx512, avx512_vnni or avx512_bf16, got '" +
-                        std::string(name) + "'; set MATINEE_MAX_CPU_ISA to one of these or leave it unset");
+  throw InvalidArgument(
+      "isa_level_from_name: name: expected scalar, avx2, avx512, avx512_vnni, avx512_bf16 or amx, got '" +
+      std::string(name) + "'; set MATINEE_MAX_CPU_ISA to one of these or leave it unset");
 }
 
 bool has_native_bf16() { return isa_level() >= IsaLevel::kAvx512Bf16; }
+
+bool has_vbmi() {
+#if defined(__x86_64__)
+  return isa_level() >= IsaLevel::kAvx512Vnni && __builtin_cpu_supports("avx512vbmi");
+#else
+  return false;
+#endif
+}
 
 std::string cpu_name() {
   std::ifstream info("/proc/cpuinfo");

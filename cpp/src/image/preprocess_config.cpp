@@ -1,5 +1,6 @@
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -26,7 +27,7 @@ const std::unordered_set<std::string>& known_keys() {
   static const std::unordered_set<std::string> keys = {
       "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
       "image_mean", "image_std",
-      // about the file, or true of every input here
+      // what a bare `size` means; about the file, or true of every input here
       "image_processor_type", "feature_extractor_type", "processor_class", "do_convert_rgb", "_valid_processor_keys",
       "data_format", "input_data_format", "return_tensors", "device", "disable_grouping", "default_to_square"};
   return keys;
@@ -74,6 +75,21 @@ ResizeFilter filter_of(const Json& config) {
   }
 }
 
+// What a bare number for `size` means, as in files of 2022: the shortest edge to some processors, a square to others.
+// Nothing where the file does not say whose it is.
+std::optional<bool> bare_size_is_square(const Json& config) {
+  const auto stated = config.find("default_to_square");
+  if (stated != config.end() && stated->is_boolean()) return stated->get<bool>();
+  for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
+    const auto type = config.find(key);
+    if (type == config.end() || !type->is_string()) continue;
+    const auto name = type->get<std::string>();
+    if (name.starts_with("CLIP")) return false;
+    if (name.starts_with("Siglip") || name.starts_with("EfficientNet") || name.starts_with("ViT")) return true;
+  }
+  return std::nullopt;
+}
+
 void read_size(const Json& config, PreprocessOptions& options) {
   const auto size = config.find("size");
   const std::string expected = R"({"shortest_edge": n} or {"height": n, "width": n})";
@@ -85,8 +101,16 @@ void read_size(const Json& config, PreprocessOptions& options) {
     options.resize = PreprocessOptions::Resize::kSquash;
     options.height = options.resize_height = pixels((*size)["height"], "size.height");
     options.width = options.resize_width = pixels((*size)["width"], "size.width");
+  } else if (const auto square = bare_size_is_square(config); size->is_number() && square) {
+    const int edge = pixels(*size, "size");
+    if (*square) {
+      options.resize = PreprocessOptions::Resize::kSquash;
+      options.height = options.width = options.resize_height = options.resize_width = edge;
+    } else {
+      options.resize = PreprocessOptions::Resize::kShortestEdge;
+      options.shortest_edge = edge;
+    }
   } else {
-    // A bare number means the shortest edge to some processors and a square to others.
     fail("size", expected, *size);
   }
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "matinee/core/cpu.h"
 #include "matinee/core/error.h"
@@ -15,6 +16,7 @@ namespace matinee {
 namespace {
 
 using resize_kernels::AxisTaps;
+using resize_kernels::ColumnKernel;
 using resize_kernels::Kernels;
 using resize_kernels::kRowBlock;
 using resize_kernels::kRowPadding;
@@ -53,7 +55,17 @@ Kernels kernels() {
   return resize_kernels::scalar_kernels();
 }
 
-// Rows with room for kRowPadding after the last one, uninitialised.
+ColumnKernel column_kernel(const AxisTaps& taps) {
+#if defined(__x86_64__)
+  if (has_vbmi()) {
+    if (auto fitting = resize_kernels::vbmi_columns(taps)) return *std::move(fitting);
+  }
+#endif
+  const Kernels kernel = kernels();
+  return {kernel.horizontal, kernel.pack(taps)};
+}
+
+// Rows with room for kRowPadding after each, uninitialised.
 struct PaddedRows {
   std::ptrdiff_t stride;
   std::unique_ptr<std::uint8_t[]> bytes;
@@ -64,26 +76,76 @@ struct PaddedRows {
   std::uint8_t* row(int y) { return bytes.get() + y * stride; }
 };
 
-// Resamples the columns of rows [first_row, last_row) of `image` into `out`.
-void resample_columns(const ImageView& image, int first_row, int last_row, const AxisTaps& taps, std::uint8_t* out,
-                      std::ptrdiff_t out_stride) {
-  const Kernels kernel = kernels();
-  const auto packed = kernel.pack(taps);
-  // Kernels read and write past the ends of rows, so they work on copies: a copy costs a few percent of the sums.
-  PaddedRows in_block(kRowBlock, image.width);
-  PaddedRows out_block(kRowBlock, taps.out_size);
-  std::memset(in_block.bytes.get(), 0, static_cast<std::size_t>(kRowBlock * in_block.stride));
+// The pass over columns, a block of rows at a time.
+class ColumnPass {
+ public:
+  ColumnPass(const ImageView& image, const AxisTaps& taps)
+      : image_(image), taps_(taps), kernel_(column_kernel(taps)), last_rows_(kRowBlock, image.width) {
+    std::memset(last_rows_.bytes.get(), 0, static_cast<std::size_t>(kRowBlock * last_rows_.stride));
+  }
+
+  // Rows [y, y + rows) of the image, at most kRowBlock, into padded rows.
+  void run(int y, int rows, std::uint8_t* out, std::ptrdiff_t out_stride) {
+    const std::uint8_t* in = image_.row(y);
+    std::ptrdiff_t in_stride = image_.row_stride;
+    // The kernel reads past the ends of rows: harmless where the image goes on, otherwise it gets a copy.
+    if ((image_.height - y - rows) * in_stride < kRowPadding) {
+      for (int r = 0; r < rows; ++r) {
+        std::memcpy(last_rows_.row(r), image_.row(y + r), static_cast<std::size_t>(image_.width) * 3);
+      }
+      in = last_rows_.bytes.get();
+      in_stride = last_rows_.stride;
+    }
+    kernel_.horizontal(in, in_stride, rows, taps_, kernel_.packed.data(), out, out_stride);
+  }
+
+ private:
+  const ImageView& image_;
+  const AxisTaps& taps_;
+  ColumnKernel kernel_;
+  PaddedRows last_rows_;
+};
+
+// Resamples the columns of rows [first_row, last_row) of `image` into rows without gaps.
+void resample_columns(const ImageView& image, int first_row, int last_row, const AxisTaps& taps, RgbImage& out) {
+  ColumnPass pass(image, taps);
+  PaddedRows block(kRowBlock, taps.out_size);
   for (int y = first_row; y < last_row; y += kRowBlock) {
     const int rows = std::min(kRowBlock, last_row - y);
+    pass.run(y, rows, block.bytes.get(), block.stride);
     for (int r = 0; r < rows; ++r) {
-      std::memcpy(in_block.row(r), image.row(y + r), static_cast<std::size_t>(image.width) * 3);
+      std::memcpy(out.row(y - first_row + r), block.row(r), static_cast<std::size_t>(taps.out_size) * 3);
     }
-    kernel.horizontal(in_block.bytes.get(), in_block.stride, rows, taps, packed.data(), out_block.bytes.get(),
-                      out_block.stride);
-    for (int r = 0; r < rows; ++r) {
-      std::memcpy(out + (y - first_row + r) * out_stride, out_block.row(r),
-                  static_cast<std::size_t>(taps.out_size) * 3);
+  }
+}
+
+// Both passes, over a band of rows that moves down the image: what lies between them stays in the cache.
+// row_taps.first counts from row `first_row`; it is left changed.
+void resample_both(const ImageView& image, int first_row, const AxisTaps& column_taps, AxisTaps& row_taps,
+                   RgbImage& out) {
+  const Kernels kernel = kernels();
+  const auto packed = kernel.pack(row_taps);
+  ColumnPass columns(image, column_taps);
+  constexpr int kBand = 32;
+  const int capacity = row_taps.max_taps + kBand;
+  PaddedRows band(capacity, column_taps.out_size);
+  int begin = 0;  // the rows that the band holds
+  int end = 0;
+  for (int y = 0; y < row_taps.out_size; ++y) {
+    auto& first = row_taps.first[static_cast<std::size_t>(y)];
+    const int needed = first + row_taps.count[static_cast<std::size_t>(y)];
+    while (end < needed) {
+      if (end - begin + kRowBlock > capacity) {  // keep what is still read; it lies after `first`
+        std::memmove(band.bytes.get(), band.row(first - begin), static_cast<std::size_t>((end - first) * band.stride));
+        begin = first;
+      }
+      const int rows = std::min(kRowBlock, row_taps.in_size - end);
+      columns.run(first_row + end, rows, band.row(end - begin), band.stride);
+      end += rows;
     }
+    first -= begin;
+    kernel.vertical(band.bytes.get(), band.stride, std::ptrdiff_t{column_taps.out_size} * 3, row_taps, packed.data(), y,
+                    out.row(y));
   }
 }
 
@@ -113,7 +175,7 @@ RgbImage two_passes(const ImageView& image, int height, int width, ResizeFilter 
   RgbImage out(crop.height, crop.width);
   if (!rows) {
     const AxisTaps taps = resize_kernels::make_axis_taps(image.width, width, filter, crop.left, crop.left + crop.width);
-    resample_columns(image, crop.top, crop.top + crop.height, taps, out.pixels.get(), out.row_stride());
+    resample_columns(image, crop.top, crop.top + crop.height, taps, out);
     return out;
   }
   AxisTaps row_taps = resize_kernels::make_axis_taps(image.height, height, filter, crop.top, crop.top + crop.height);
@@ -129,9 +191,7 @@ RgbImage two_passes(const ImageView& image, int height, int width, ResizeFilter 
   row_taps.in_size = last_row - first_row;
   const AxisTaps column_taps =
       resize_kernels::make_axis_taps(image.width, width, filter, crop.left, crop.left + crop.width);
-  RgbImage between(last_row - first_row, crop.width);
-  resample_columns(image, first_row, last_row, column_taps, between.pixels.get(), between.row_stride());
-  resample_rows(between.pixels.get(), between.row_stride(), crop.width, row_taps, out.pixels.get(), out.row_stride());
+  resample_both(image, first_row, column_taps, row_taps, out);
   return out;
 }
 

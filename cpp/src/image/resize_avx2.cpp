@@ -8,10 +8,7 @@
 
 #define MATINEE_AVX2 __attribute__((target("avx2")))
 
-// Note [Split weights]: a weight has 24 bits, the multipliers that sum as they multiply take 16 (pmaddwd) or 8
-// (vpdpbusd). A weight is therefore split into digits, sums of products are kept for each digit, and the digits are
-// put together at the end. Additions are modulo 2^32 and the full sum fits, so the result is exact whatever overflowed
-// on the way.
+// Weights as two signed words: Note [Split weights].
 namespace matinee::resize_kernels {
 namespace {
 

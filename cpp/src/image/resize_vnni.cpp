@@ -2,34 +2,23 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "resize_kernels.h"
 
 #define MATINEE_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
-// Four taps at once with vpdpbusd; weights as three signed bytes: Note [Split weights] in resize_avx2.cpp.
+// Four taps at once with vpdpbusd; weights as three signed bytes: Note [Split weights].
 namespace matinee::resize_kernels {
 namespace {
 
-// w = d2 * 2^16 + d1 * 2^8 + d0 with each digit in -128..127. A normalised filter weight is below 1.98 * 2^22
-// (the filter's peak over the sum of what is left of it at a border), so d2 fits.
 // For each output and each four taps: four d0, four d1, four d2.
 std::vector<std::int32_t> pack(const AxisTaps& taps) {
   std::vector<std::int32_t> packed(taps.weights.size() / 4 * 3);
-  const auto signed_byte = [](std::int32_t value) { return ((value + 128) & 0xFF) - 128; };
   for (std::size_t quad = 0; quad < taps.weights.size() / 4; ++quad) {
-    std::uint32_t digits[3] = {0, 0, 0};
-    for (unsigned t = 0; t < 4; ++t) {
-      const std::int32_t weight = taps.weights[4 * quad + t];
-      const std::int32_t d0 = signed_byte(weight);
-      const std::int32_t d1 = signed_byte((weight - d0) / 256);
-      const std::int32_t d2 = (weight - d0 - d1 * 256) / 65536;
-      digits[0] |= (static_cast<std::uint32_t>(d0) & 0xFF) << (8 * t);
-      digits[1] |= (static_cast<std::uint32_t>(d1) & 0xFF) << (8 * t);
-      digits[2] |= (static_cast<std::uint32_t>(d2) & 0xFF) << (8 * t);
-    }
-    for (std::size_t d = 0; d < 3; ++d) packed[3 * quad + d] = static_cast<std::int32_t>(digits[d]);
+    const QuadDigits digits = split_weights(taps.weights.data() + 4 * quad);
+    std::copy_n(digits.digit, 3, packed.data() + 3 * quad);
   }
   return packed;
 }

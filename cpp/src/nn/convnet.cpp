@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "matinee/core/cpu.h"
 #include "matinee/core/error.h"
 #include "matinee/core/thread_pool.h"
 #include "matinee/nn/safetensors.h"
@@ -112,6 +113,15 @@ std::size_t ConvNet::image_size() const noexcept { return impl_->image_size; }
 Precision ConvNet::precision() const noexcept { return impl_->precision; }
 
 ConvNet ConvNet::load(const std::filesystem::path& folder, Precision precision) {
+  if (precision == Precision::kInt8) {
+    throw InvalidArgument("load: precision: expected auto, fp32 or bf16 for a convolutional network, got 'int8'");
+  }
+  // oneDNN emulates bf16 convolutions on AVX-512 and refuses them below.
+  if (precision == Precision::kBf16 && isa_level() < IsaLevel::kAvx512) {
+    throw InvalidArgument(
+        "load: precision: expected fp32 or auto for a convolutional network on a processor without AVX-512, got "
+        "'bf16'; use precision=\"auto\"");
+  }
   const nn::ModelConfig config(folder / "config.json");
   config.word("model_type", {"efficientnet-lite"});
   config.word("variant", {"lite0"});

@@ -31,6 +31,7 @@ class AlignedBuffer {
   T* as(std::size_t count) {
     return static_cast<T*>(get(count * sizeof(T)));
   }
+  const std::uint8_t* data() const noexcept { return static_cast<const std::uint8_t*>(data_.get()); }
 
  private:
   struct Free {
@@ -42,12 +43,30 @@ class AlignedBuffer {
 
 // What one thread needs while it computes: its stream, oneDNN's scratchpad and room for activations. One per thread,
 // kept between calls, so that no call pays for page faults; shared by all models the thread serves.
-struct Workspace {
-  static constexpr std::size_t kNumBuffers = 8;
+class Workspace {
+ public:
+  // Each use has a block of its own.
+  enum Buffer {
+    kScratch,  // of one part of a phase; the others are the whole team's
+    kRows,
+    kInput,
+    kQueryKeyValue,
+    kContext,
+    kIntermediate,
+    kQuantized,
+    kRowScales,
+    kNumBuffers,
+  };
 
   dnnl::stream stream{cpu_engine()};
   AlignedBuffer scratchpad;
   AlignedBuffer buffers[kNumBuffers];
+
+  // Room for `count` values; undefined contents.
+  template <typename T>
+  T* get(Buffer which, std::size_t count) {
+    return buffers[which].as<T>(count);
+  }
 
   // Of the calling thread.
   static Workspace& of_this_thread();

@@ -31,8 +31,8 @@ inline void store_any(std::uint16_t* p, V value, std::size_t n) {
   }
 }
 
-void layer_norm(float* x, std::uint16_t* rounded, const float* gamma, const float* beta, std::size_t size,
-                float epsilon) {
+void layer_norm(const float* x, float* y, std::uint16_t* rounded, const float* gamma, const float* beta,
+                std::size_t size, float epsilon) {
   V total = V::zero();
   for (std::size_t i = 0; i < size; i += V::kLanes) total = V::add(total, load_any(x + i, size - i));
   const float mean = V::sum(total) / static_cast<float>(size);
@@ -50,7 +50,7 @@ void layer_norm(float* x, std::uint16_t* rounded, const float* gamma, const floa
     const std::size_t n = size - i;
     const V centred = V::mul(V::sub(load_any(x + i, n), means), scale);
     const V result = V::fma(centred, load_any(gamma + i, n), load_any(beta + i, n));
-    store_any(x + i, result, n);
+    store_any(y + i, result, n);
     if (rounded != nullptr) store_any(rounded + i, result, n);
   }
 }
@@ -122,10 +122,12 @@ inline float softmax_row(float* scores, std::size_t length, std::size_t padded, 
 }
 
 template <typename T>
-void attention(const T* qkv, T* context, const AttentionShape& shape, float* scratch) {
+void attention(const T* qkv, T* context, const AttentionShape& shape, std::size_t head, float* scratch) {
   const std::size_t length = shape.length;
   const std::size_t head_dim = shape.head_dim;
   const std::size_t width = shape.num_heads * head_dim;
+  const std::size_t stride = shape.qkv_stride != 0 ? shape.qkv_stride : 3 * width;
+  const std::size_t context_stride = shape.context_stride != 0 ? shape.context_stride : width;
   const std::size_t padded = round_up(length, V::kLanes);
   const std::size_t dim = round_up(head_dim, V::kLanes);
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(head_dim));
@@ -134,66 +136,69 @@ void attention(const T* qkv, T* context, const AttentionShape& shape, float* scr
   float* keys = values + padded * dim;     // (dim, padded), zero beyond length
   float* scores = keys + padded * dim;     // (kQueryRows, padded)
 
-  for (std::size_t head = 0; head < shape.num_heads; ++head) {
-    const T* q = qkv + head * head_dim;
-    for (std::size_t i = 0; i < length; ++i) {
-      for (std::size_t d = 0; d < dim; d += V::kLanes) {
-        const std::size_t n = head_dim - d;
-        V::store(queries + i * dim + d, load_any(q + i * 3 * width + d, n));
-        V::store(values + i * dim + d, load_any(q + i * 3 * width + width + d, n));
-      }
+  const T* q = qkv + head * head_dim;
+  for (std::size_t i = 0; i < length; ++i) {
+    for (std::size_t d = 0; d < dim; d += V::kLanes) {
+      const std::size_t n = head_dim - d;
+      V::store(queries + i * dim + d, load_any(q + i * stride + d, n));
+      V::store(values + i * dim + d, load_any(q + i * stride + width + d, n));
     }
-    for (std::size_t i = length; i < padded; ++i) {
-      for (std::size_t d = 0; d < dim; d += V::kLanes) V::store(values + i * dim + d, V::zero());
+  }
+  for (std::size_t i = length; i < padded; ++i) {
+    for (std::size_t d = 0; d < dim; d += V::kLanes) V::store(values + i * dim + d, V::zero());
+  }
+  for (std::size_t i = 0; i < padded; i += V::kLanes) {
+    for (std::size_t d = 0; d < dim; d += V::kLanes) {
+      V::transpose(values + i * dim + d, dim, keys + d * padded + i, padded);
     }
-    for (std::size_t i = 0; i < padded; i += V::kLanes) {
-      for (std::size_t d = 0; d < dim; d += V::kLanes) {
-        V::transpose(values + i * dim + d, dim, keys + d * padded + i, padded);
-      }
+  }
+  for (std::size_t i = 0; i < length; ++i) {
+    for (std::size_t d = 0; d < dim; d += V::kLanes) {
+      V::store(values + i * dim + d, load_any(q + i * stride + 2 * width + d, head_dim - d));
     }
-    for (std::size_t i = 0; i < length; ++i) {
-      for (std::size_t d = 0; d < dim; d += V::kLanes) {
-        V::store(values + i * dim + d, load_any(q + i * 3 * width + 2 * width + d, head_dim - d));
-      }
-    }
+  }
 
-    for (std::size_t i = 0; i < length; i += kQueryRows) {
-      const float* query[kQueryRows];
-      T* out[kQueryRows];
-      for (std::size_t r = 0; r < kQueryRows; ++r) {
-        const std::size_t row = min_of(i + r, length - 1);  // the last block repeats its last row
-        query[r] = queries + row * dim;
-        out[r] = context + row * width + head * head_dim;
-      }
-      std::size_t j = 0;
-      for (; j + 4 * V::kLanes <= padded; j += 4 * V::kLanes) {
-        score_block<4>(query, keys + j, padded, head_dim, scores + j, padded);
-      }
-      for (; j < padded; j += V::kLanes) score_block<1>(query, keys + j, padded, head_dim, scores + j, padded);
-      float totals[kQueryRows];
-      for (std::size_t r = 0; r < kQueryRows; ++r) {
-        totals[r] = softmax_row(scores + r * padded, length, padded, scale);
-      }
-      std::size_t d = 0;
-      for (; d + 2 * V::kLanes <= dim; d += 2 * V::kLanes) {
-        T* at[kQueryRows];
-        for (std::size_t r = 0; r < kQueryRows; ++r) at[r] = out[r] + d;
-        value_block<2>(scores, padded, values + d, dim, length, totals, at, head_dim - d);
-      }
-      if (d < dim) {
-        T* at[kQueryRows];
-        for (std::size_t r = 0; r < kQueryRows; ++r) at[r] = out[r] + d;
-        value_block<1>(scores, padded, values + d, dim, length, totals, at, head_dim - d);
-      }
+  for (std::size_t i = 0; i < length; i += kQueryRows) {
+    const float* query[kQueryRows];
+    T* out[kQueryRows];
+    std::size_t rows[kQueryRows];
+    for (std::size_t r = 0; r < kQueryRows; ++r) {
+      rows[r] = min_of(i + r, length - 1);  // the last block repeats its last row
+      query[r] = queries + rows[r] * dim;
+      out[r] = context + rows[r] * context_stride + head * head_dim;
+    }
+    // What no row of the block sees is not computed.
+    const std::size_t seen = shape.causal ? rows[kQueryRows - 1] + 1 : length;
+    const std::size_t end = round_up(seen, V::kLanes);
+    std::size_t j = 0;
+    for (; j + 4 * V::kLanes <= end; j += 4 * V::kLanes) {
+      score_block<4>(query, keys + j, padded, head_dim, scores + j, padded);
+    }
+    for (; j < end; j += V::kLanes) score_block<1>(query, keys + j, padded, head_dim, scores + j, padded);
+    float totals[kQueryRows];
+    for (std::size_t r = 0; r < kQueryRows; ++r) {
+      totals[r] = softmax_row(scores + r * padded, shape.causal ? rows[r] + 1 : length, end, scale);
+    }
+    std::size_t d = 0;
+    for (; d + 2 * V::kLanes <= dim; d += 2 * V::kLanes) {
+      T* at[kQueryRows];
+      for (std::size_t r = 0; r < kQueryRows; ++r) at[r] = out[r] + d;
+      value_block<2>(scores, padded, values + d, dim, seen, totals, at, head_dim - d);
+    }
+    if (d < dim) {
+      T* at[kQueryRows];
+      for (std::size_t r = 0; r < kQueryRows; ++r) at[r] = out[r] + d;
+      value_block<1>(scores, padded, values + d, dim, seen, totals, at, head_dim - d);
     }
   }
 }
 
-void attention_fp32(const float* qkv, float* context, const AttentionShape& shape, float* scratch) {
-  attention<float>(qkv, context, shape, scratch);
+void attention_fp32(const float* qkv, float* context, const AttentionShape& shape, std::size_t head, float* scratch) {
+  attention<float>(qkv, context, shape, head, scratch);
 }
-void attention_bf16(const std::uint16_t* qkv, std::uint16_t* context, const AttentionShape& shape, float* scratch) {
-  attention<std::uint16_t>(qkv, context, shape, scratch);
+void attention_bf16(const std::uint16_t* qkv, std::uint16_t* context, const AttentionShape& shape, std::size_t head,
+                    float* scratch) {
+  attention<std::uint16_t>(qkv, context, shape, head, scratch);
 }
 
 void round_to_bf16(const float* in, std::uint16_t* out, std::size_t size) {

@@ -15,8 +15,8 @@ float to_float(std::uint16_t value) { return float_from_bf16(value); }
 void assign(float& out, float value) { out = value; }
 void assign(std::uint16_t& out, float value) { out = bf16_from_float(value); }
 
-void layer_norm(float* x, std::uint16_t* rounded, const float* gamma, const float* beta, std::size_t size,
-                float epsilon) {
+void layer_norm(const float* x, float* y, std::uint16_t* rounded, const float* gamma, const float* beta,
+                std::size_t size, float epsilon) {
   float mean = 0;
   for (std::size_t i = 0; i < size; ++i) mean += x[i];
   mean /= static_cast<float>(size);
@@ -25,39 +25,40 @@ void layer_norm(float* x, std::uint16_t* rounded, const float* gamma, const floa
   variance /= static_cast<float>(size);
   const float scale = 1.0F / std::sqrt(variance + epsilon);
   for (std::size_t i = 0; i < size; ++i) {
-    x[i] = (x[i] - mean) * scale * gamma[i] + beta[i];
-    if (rounded != nullptr) rounded[i] = bf16_from_float(x[i]);
+    y[i] = (x[i] - mean) * scale * gamma[i] + beta[i];
+    if (rounded != nullptr) rounded[i] = bf16_from_float(y[i]);
   }
 }
 
 template <typename T>
-void attention(const T* qkv, T* context, const AttentionShape& shape, float* scratch) {
+void attention(const T* qkv, T* context, const AttentionShape& shape, std::size_t head, float* scratch) {
   const std::size_t width = shape.num_heads * shape.head_dim;
+  const std::size_t stride = shape.qkv_stride != 0 ? shape.qkv_stride : 3 * width;
+  const std::size_t context_stride = shape.context_stride != 0 ? shape.context_stride : width;
   const float scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim));
   float* weights = scratch;  // (length,)
-  for (std::size_t head = 0; head < shape.num_heads; ++head) {
-    const T* q = qkv + head * shape.head_dim;
-    const T* k = q + width;
-    const T* v = k + width;
-    for (std::size_t i = 0; i < shape.length; ++i) {
-      for (std::size_t j = 0; j < shape.length; ++j) {
-        float sum = 0;
-        for (std::size_t d = 0; d < shape.head_dim; ++d) {
-          sum += to_float(q[i * 3 * width + d]) * to_float(k[j * 3 * width + d]);
-        }
-        weights[j] = sum * scale;
-      }
-      const float highest = *std::max_element(weights, weights + shape.length);
-      float total = 0;
-      for (std::size_t j = 0; j < shape.length; ++j) {
-        weights[j] = std::exp(weights[j] - highest);
-        total += weights[j];
-      }
+  const T* q = qkv + head * shape.head_dim;
+  const T* k = q + width;
+  const T* v = k + width;
+  for (std::size_t i = 0; i < shape.length; ++i) {
+    const std::size_t seen = shape.causal ? i + 1 : shape.length;
+    for (std::size_t j = 0; j < seen; ++j) {
+      float sum = 0;
       for (std::size_t d = 0; d < shape.head_dim; ++d) {
-        float sum = 0;
-        for (std::size_t j = 0; j < shape.length; ++j) sum += weights[j] * to_float(v[j * 3 * width + d]);
-        assign(context[i * width + head * shape.head_dim + d], sum / total);
+        sum += to_float(q[i * stride + d]) * to_float(k[j * stride + d]);
       }
+      weights[j] = sum * scale;
+    }
+    const float highest = *std::max_element(weights, weights + seen);
+    float total = 0;
+    for (std::size_t j = 0; j < seen; ++j) {
+      weights[j] = std::exp(weights[j] - highest);
+      total += weights[j];
+    }
+    for (std::size_t d = 0; d < shape.head_dim; ++d) {
+      float sum = 0;
+      for (std::size_t j = 0; j < seen; ++j) sum += weights[j] * to_float(v[j * stride + d]);
+      assign(context[i * context_stride + head * shape.head_dim + d], sum / total);
     }
   }
 }

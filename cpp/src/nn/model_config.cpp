@@ -27,6 +27,25 @@ const json& ModelConfig::required(std::string_view field) const {
   return *found;
 }
 
+ModelConfig ModelConfig::object(std::string_view field) const {
+  const json& value = required(field);
+  if (!value.is_object()) fail(field, "expected a JSON object, got " + value.dump());
+  return {name_ + ": " + std::string(field), value};
+}
+
+void ModelConfig::expect_repeats(std::string_view field, const ModelConfig& same) const {
+  const auto found = json_.find(field);
+  if (found == json_.end() || found->is_null()) return;
+  if (!found->is_object()) fail(field, "expected a JSON object or null, got " + found->dump());
+  for (const auto& [name, value] : found->items()) {
+    const auto other = same.json_.find(name);
+    if (other != same.json_.end() && *other != value) {
+      fail(std::string(field) + "." + name,
+           "expected " + other->dump() + ", as elsewhere in the same file, got " + value.dump());
+    }
+  }
+}
+
 std::size_t ModelConfig::size(std::string_view field, std::size_t low, std::size_t high) const {
   const json& value = required(field);
   if (!value.is_number_unsigned() || value.get<std::size_t>() < low || value.get<std::size_t>() > high) {

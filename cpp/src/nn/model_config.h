@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -18,6 +19,11 @@ class ModelConfig {
   explicit ModelConfig(const std::filesystem::path& path);
 
   bool has(std::string_view field) const { return json_.contains(field); }
+
+  // A required object within, whose fields are then named "field.…" in messages.
+  ModelConfig object(std::string_view field) const;
+  // Throws unless the field is absent, null, or an object that says nothing else than `same` does.
+  void expect_repeats(std::string_view field, const ModelConfig& same) const;
 
   // A whole number in [low, high]; the field is required.
   std::size_t size(std::string_view field, std::size_t low, std::size_t high) const;
@@ -36,6 +42,8 @@ class ModelConfig {
 
  private:
   const nlohmann::json& required(std::string_view field) const;
+
+  ModelConfig(std::string name, nlohmann::json json) : name_(std::move(name)), json_(std::move(json)) {}
 
   std::string name_;
   nlohmann::json json_;

@@ -4,6 +4,12 @@
 
 namespace matinee::nn {
 
+void TensorReader::ignore_prefix(const std::string& prefix) {
+  for (const auto& [name, entry] : file_.tensors()) {
+    if (name.rfind(prefix, 0) == 0) used_.insert(name);
+  }
+}
+
 void TensorReader::expect_all_used() const {
   for (const auto& [name, entry] : file_.tensors()) {
     if (used_.find(name) == used_.end()) {

@@ -23,6 +23,9 @@ class TensorReader {
   // May be there; does not matter to the result.
   void ignore(const std::string& name) { used_.insert(name); }
 
+  // All tensors of another network in the same file.
+  void ignore_prefix(const std::string& prefix);
+
   // Throws FormatError naming a tensor that was neither read nor ignored.
   void expect_all_used() const;
 

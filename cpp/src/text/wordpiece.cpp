@@ -9,7 +9,7 @@
 
 #include "matinee/core/error.h"
 #include "matinee/core/file.h"
-#include "matinee/core/thread_pool.h"
+#include "text/encode_rows.h"
 #include "text/unicode.h"
 #include "text/word_splitter.h"
 
@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxWordChars = 100;  // of BERT; a longer word is [UNK]
 constexpr std::string_view kContinuation = "##";
-constexpr std::size_t kTextsPerTask = 32;
 
 // Tokens by text, and how long the longest is: the greedy match starts there instead of at the end of the word.
 struct Pieces {
@@ -180,17 +179,7 @@ WordPiece WordPiece::from_file(const std::filesystem::path& vocab, const WordPie
 std::vector<std::int32_t> WordPiece::encode(std::string_view text) const { return impl_->encode(text); }
 
 TokenBatch WordPiece::encode_batch(std::span<const std::string_view> texts) const {
-  std::vector<std::vector<std::int32_t>> rows(texts.size());
-  compute_pool()->parallel_for(texts.size(), kTextsPerTask, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) rows[i] = impl_->encode(texts[i]);
-  });
-  TokenBatch batch;
-  batch.offsets.reserve(texts.size() + 1);
-  batch.offsets.push_back(0);
-  for (const auto& row : rows) batch.offsets.push_back(batch.offsets.back() + static_cast<std::int64_t>(row.size()));
-  batch.token_ids.reserve(static_cast<std::size_t>(batch.offsets.back()));
-  for (const auto& row : rows) batch.token_ids.insert(batch.token_ids.end(), row.begin(), row.end());
-  return batch;
+  return text::encode_rows(texts, [this](std::string_view one) { return impl_->encode(one); });
 }
 
 std::vector<std::string> WordPiece::words(std::string_view text) const {

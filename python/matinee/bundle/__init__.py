@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from matinee.bundle.features import EncodingStatistics
 from matinee.bundle.manifest import Manifest
 from matinee.bundle.opened import Bundle, open_bundle
 from matinee.bundle.verify import verify
@@ -9,7 +10,7 @@ from matinee.bundle.verify import verify
 if TYPE_CHECKING:
     from matinee.bundle.builder import BuildResult, build
 
-__all__ = ["BuildResult", "Bundle", "Manifest", "build", "open_bundle", "verify"]
+__all__ = ["BuildResult", "Bundle", "EncodingStatistics", "Manifest", "build", "open_bundle", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import _core, models
+from matinee.batching import BatchOptions
 from matinee.bundle.manifest import ModelEntry
 from matinee.bundle.poster_view import Pixels, poster_view
 from matinee.encode import Encoder, ImageEncoder, TextEncoder
 from matinee.errors import FormatError, InvalidArgument, IoError, MatineeError, NotFound, TooLarge
+from matinee.vector_cache import CacheStatistics, VectorCache
 
 Floats = NDArray[np.float32]
 ImageLike = bytes | bytearray | memoryview | Path | str | NDArray[np.uint8]
 """The bytes of a JPEG, PNG or WebP file, the path of one, or RGB pixels (H, W, 3)."""
 
 MAX_IMAGE_BYTES = 20 << 20
+_REMEMBERED_TEXT_BYTES = 16 << 20  # some 8,000 queries and sentences
 _REMEMBERED = 32  # posters: the check and the genres of one upload come right after each other
 
 
@@ -32,6 +35,14 @@ class SeenImage:
 
     key: str  # sha256 of its bytes
     pixels: Pixels  # (H, W, 3)
+
+
+@dataclass(frozen=True)
+class EncodingStatistics:
+    """What the encoders of a bundle have done for requests since it was opened."""
+
+    batching: dict[str, dict[str, int]]  # of 'text' and 'image', where loaded: Encoder.statistics
+    remembered_texts: CacheStatistics
 
 
 def see(function: str, image: ImageLike) -> SeenImage:
@@ -68,13 +79,22 @@ def read_image(function: str, image: bytes | bytearray | memoryview | Path | str
 class Encoders:
     """The two encoders of a bundle, loaded when first needed. Safe for concurrent threads."""
 
-    def __init__(self, text_model: str, image_model: str, expected: dict[str, ModelEntry] | None = None) -> None:
+    def __init__(
+        self,
+        text_model: str,
+        image_model: str,
+        expected: dict[str, ModelEntry] | None = None,
+        *,
+        batching: BatchOptions | None = None,
+    ) -> None:
         """`expected`: what the bundle's vectors were made with; another model of the same name is refused."""
         self._names = {"text": text_model, "image": image_model}
         self._expected = expected or {}
         self._lock = threading.Lock()
         self._text: TextEncoder | None = None
         self._image: ImageEncoder | None = None
+        self._batching = batching
+        self._remembered_texts = VectorCache(_REMEMBERED_TEXT_BYTES)
         self._features: OrderedDict[str, Floats] = OrderedDict()
 
     @property
@@ -82,7 +102,7 @@ class Encoders:
         """Raises NotFound, IoError (not pulled and no network), FormatError (other weights than the bundle's)."""
         with self._lock:
             if self._text is None:
-                encoder = Encoder.load(models.resolve(self._names["text"]))
+                encoder = Encoder.load(models.resolve(self._names["text"]), batching=self._batching)
                 if not isinstance(encoder, TextEncoder):
                     raise InvalidArgument(f"model {self._names['text']}: expected a text encoder")
                 self._check("text", encoder)
@@ -94,7 +114,7 @@ class Encoders:
         """As `text`. It sees the whole of a poster: a centre crop would lose title and feet."""
         with self._lock:
             if self._image is None:
-                encoder = Encoder.load(models.resolve(self._names["image"]), squash=True)
+                encoder = Encoder.load(models.resolve(self._names["image"]), squash=True, batching=self._batching)
                 if not isinstance(encoder, ImageEncoder):
                     raise InvalidArgument(f"model {self._names['image']}: expected an image encoder")
                 self._check("image", encoder)
@@ -114,6 +134,16 @@ class Encoders:
     def encode_texts(self, texts: Sequence[str]) -> Floats:
         """Unit rows (B, T)."""
         return self.text.encode(texts)
+
+    def encode_request(self, texts: Sequence[str]) -> Floats:
+        """As `encode_texts`, for what people ask: the last texts are remembered. Raises Overloaded."""
+        return self._remembered_texts.encode(texts, self.text.encode)
+
+    def statistics(self) -> EncodingStatistics:
+        """Counts so far; loads nothing."""
+        loaded = {"text": self._text, "image": self._image}
+        batching = {kind: encoder.statistics for kind, encoder in loaded.items() if encoder is not None}
+        return EncodingStatistics(batching, self._remembered_texts.statistics())
 
     def encode_views(self, views: Sequence[Pixels | MatineeError]) -> tuple[Floats, list[Exception | None]]:
         """Features (B, D) of poster views; an item that is an error already stays one, its row zeros."""

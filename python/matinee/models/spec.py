@@ -57,11 +57,20 @@ class HubSource(_Strict):
 Source = Annotated[PypiSource | HubSource, Field(discriminator="type")]
 
 
+class Agreement(_Strict):
+    """A measured figure: how far a precision gives what fp32 gives. Printed in the model's card."""
+
+    precision: Literal["bf16", "int8"]
+    figure: str = Field(description="What was measured, such as the overlap of the ten nearest neighbours.")
+    value: float
+    on: str = Field(description="The inputs it was measured on, and how many.")
+
+
 class ModelSpec(_Strict):
     """One model of models.toml."""
 
     title: str
-    kind: Literal["text", "image", "data"]
+    kind: Literal["text", "image", "joint", "data"]  # joint: texts and images in one space
     family: str
     licence: str
     homepage: str
@@ -71,6 +80,8 @@ class ModelSpec(_Strict):
     files: tuple[FileSpec, ...] = Field(min_length=1)
     sources: tuple[Source, ...]
     write: dict[str, dict[str, Any]]
+    on_demand: bool = Field(default=False, description="Pulled when named, not by a pull of everything.")
+    agreement: tuple[Agreement, ...] = ()
 
     @property
     def size(self) -> int:

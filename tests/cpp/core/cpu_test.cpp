@@ -8,7 +8,7 @@ namespace matinee {
 namespace {
 
 TEST(IsaLevel, NamesRoundTrip) {
-  for (int i = 0; i <= static_cast<int>(IsaLevel::kAvx512Bf16); ++i) {
+  for (int i = 0; i <= static_cast<int>(IsaLevel::kAmx); ++i) {
     const auto level = static_cast<IsaLevel>(i);
     EXPECT_EQ(isa_level_from_name(isa_level_name(level)), level);
   }
@@ -21,8 +21,8 @@ TEST(IsaLevel, CanBeLoweredButNotRaisedAboveTheProcessor) {
   set_isa_level(IsaLevel::kScalar);
   EXPECT_EQ(isa_level(), IsaLevel::kScalar);
   EXPECT_FALSE(has_native_bf16());
-  if (detected_isa_level() < IsaLevel::kAvx512Bf16) {
-    EXPECT_THROW(set_isa_level(IsaLevel::kAvx512Bf16), InvalidArgument);
+  if (detected_isa_level() < IsaLevel::kAmx) {
+    EXPECT_THROW(set_isa_level(IsaLevel::kAmx), InvalidArgument);
   }
   set_isa_level(before);
 }

@@ -68,6 +68,85 @@ TEST(ThreadPool, ANestedCallRunsInlineInsteadOfWaitingForItself) {
 
 TEST(ThreadPool, NeedsAtLeastOneThread) { EXPECT_THROW(ThreadPool(0), InvalidArgument); }
 
+TEST(Team, DoesEveryPartOfEveryPhaseOnceAndOnePhaseAfterTheOther) {
+  for (const int size : {1, 2, 5}) {
+    ThreadPool pool(size);
+    pool.with_team([&](Team& team) {
+      EXPECT_EQ(team.size(), static_cast<std::size_t>(size));
+      std::vector<int> values(97, 0);
+      for (int phase = 1; phase <= 300; ++phase) {
+        team.for_each(values.size(), [&](std::size_t i) {
+          EXPECT_EQ(values[i], phase - 1);
+          values[i] = phase;
+        });
+      }
+      for (const int value : values) EXPECT_EQ(value, 300);
+      team.for_each(0, [](std::size_t) { FAIL(); });
+    });
+  }
+}
+
+TEST(Team, SeveralTeamsAndOtherCallersShareThePool) {
+  ThreadPool pool(2);
+  std::vector<std::thread> callers;
+  std::atomic<int> sum{0};
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int round = 0; round < 20; ++round) {
+        if (caller % 2 == 0) {
+          pool.with_team([&](Team& team) {
+            for (int phase = 0; phase < 20; ++phase) team.for_each(7, [&](std::size_t) { ++sum; });
+          });
+        } else {
+          pool.parallel_for(10, 3, [&](std::size_t begin, std::size_t end) { sum += static_cast<int>(end - begin); });
+        }
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(sum.load(), 2 * 20 * 20 * 7 + 2 * 20 * 10);
+}
+
+TEST(Team, AnErrorOfAPartReachesTheCallerAndTheNextPhaseIsWhole) {
+  ThreadPool pool(3);
+  EXPECT_THROW(pool.with_team([](Team& team) {
+    team.for_each(50, [](std::size_t i) {
+      if (i == 20) throw std::runtime_error("twenty");
+    });
+  }),
+               std::runtime_error);
+  std::atomic<int> done{0};
+  pool.with_team([&](Team& team) {
+    EXPECT_THROW(team.for_each(2, [](std::size_t) { throw std::runtime_error("any"); }), std::runtime_error);
+    team.for_each(9, [&](std::size_t) { ++done; });
+  });
+  EXPECT_EQ(done.load(), 9);
+}
+
+TEST(Team, RunsOnWorkersOnlyAndOnNoMoreThanThePoolHas) {
+  ThreadPool pool(2);
+  std::mutex mutex;
+  std::set<std::thread::id> workers;
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 6; ++caller) {
+    callers.emplace_back([&] {
+      pool.with_team([&](Team& team) {
+        for (int phase = 0; phase < 30; ++phase) {
+          team.for_each(4, [&](std::size_t) {
+            const std::lock_guard lock(mutex);
+            workers.insert(std::this_thread::get_id());
+          });
+        }
+      });
+    });
+  }
+  for (auto& caller : callers) {
+    EXPECT_EQ(workers.count(caller.get_id()), 0U);
+    caller.join();
+  }
+  EXPECT_LE(workers.size(), 2U);
+}
+
 TEST(ComputePool, CanBeResizedWhileInUse) {
   std::atomic<bool> stop{false};
   std::thread caller([&] {

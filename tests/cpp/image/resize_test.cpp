@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "fixtures.h"
+#include "image/resize_kernels.h"
 #include "matinee/core/cpu.h"
 #include "matinee/core/error.h"
 
@@ -72,6 +74,47 @@ TEST_P(ResizeKernels, EqualTheScalarTwinOnRowsThatAreNotContiguous) {
 
 INSTANTIATE_TEST_SUITE_P(Levels, ResizeKernels, ::testing::Values(IsaLevel::kAvx2, IsaLevel::kAvx512Vnni),
                          [](const auto& info) { return std::string(isa_level_name(info.param)); });
+
+#if defined(__x86_64__)
+// Processors that have the byte permutation use another kernel for columns at most reductions: both are run here.
+TEST(ColumnKernels, EqualTheScalarTwinWhicheverIsChosen) {
+  using namespace resize_kernels;
+  const auto run = [](const Horizontal horizontal, const std::vector<std::int32_t>& packed, const AxisTaps& taps,
+                      int rows) {
+    const std::ptrdiff_t in_stride = std::ptrdiff_t{taps.in_size} * 3 + kRowPadding;
+    const std::ptrdiff_t out_stride = std::ptrdiff_t{taps.out_size} * 3 + kRowPadding;
+    std::vector<std::uint8_t> in(static_cast<std::size_t>(kRowBlock * in_stride));
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<std::uint8_t>(i * i * 31 + i * 7);
+    std::vector<std::uint8_t> out(static_cast<std::size_t>(kRowBlock * out_stride));
+    horizontal(in.data(), in_stride, rows, taps, packed.data(), out.data(), out_stride);
+    std::vector<std::uint8_t> pixels;
+    for (int r = 0; r < rows; ++r) {
+      const auto row = out.begin() + r * out_stride;
+      pixels.insert(pixels.end(), row, row + std::ptrdiff_t{taps.out_size} * 3);
+    }
+    return pixels;
+  };
+  int permuted = 0;
+  for (const int in : {1, 2, 5, 31, 64, 185, 500, 1000}) {
+    for (int out = 1; out <= 3 * in && out < 300; out += 1 + out / 9) {
+      const AxisTaps taps = make_axis_taps(in, out, ResizeFilter::kBicubic, out / 5, out);
+      for (int rows = 1; rows <= kRowBlock; ++rows) {
+        const auto want = run(scalar_kernels().horizontal, {}, taps, rows);
+        if (isa_level() >= IsaLevel::kAvx512Vnni) {
+          ASSERT_EQ(run(vnni_kernels().horizontal, vnni_kernels().pack(taps), taps, rows), want) << in << " -> " << out;
+        }
+        const auto columns = has_vbmi() ? vbmi_columns(taps) : std::nullopt;
+        if (!columns) continue;
+        ++permuted;
+        ASSERT_EQ(run(columns->horizontal, columns->packed, taps, rows), want) << in << " -> " << out;
+      }
+    }
+  }
+  if (has_vbmi()) {
+    EXPECT_GT(permuted, 200);
+  }
+}
+#endif
 
 TEST(Resize, TheSameSizeIsACopy) {
   const RgbImage image = pattern(6, 5);

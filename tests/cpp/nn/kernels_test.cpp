@@ -43,13 +43,14 @@ TEST_P(Kernel, LayerNormEqualsItsTwin) {
     auto expected = x;
     std::vector<std::uint16_t> rounded(size + 1, 0xABCD);
     std::vector<std::uint16_t> expected_rounded(size + 1, 0xABCD);
-    fast().layer_norm(x.data() + offset, rounded.data(), gamma.data(), beta.data(), size, 1e-12F);
-    slow().layer_norm(expected.data() + offset, expected_rounded.data(), gamma.data(), beta.data(), size, 1e-12F);
+    fast().layer_norm(x.data() + offset, x.data() + offset, rounded.data(), gamma.data(), beta.data(), size, 1e-12F);
+    slow().layer_norm(expected.data() + offset, expected.data() + offset, expected_rounded.data(), gamma.data(),
+                      beta.data(), size, 1e-12F);
     // Values of a row are below sqrt(size) in size; sums of up to 70 differ by their order of addition.
     for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], expected[i], 2e-5) << size << " at " << i;
     for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(rounded[i], bf16_from_float(x[offset + i]));
     ASSERT_EQ(rounded.back(), 0xABCD);
-    fast().layer_norm(x.data() + offset, nullptr, gamma.data(), beta.data(), size, 1e-12F);
+    fast().layer_norm(x.data() + offset, x.data() + offset, nullptr, gamma.data(), beta.data(), size, 1e-12F);
   }
 }
 
@@ -57,7 +58,7 @@ TEST_P(Kernel, LayerNormOfEqualValuesIsBeta) {
   std::vector<float> x(37, 5.0F);
   const std::vector<float> gamma(37, 2.0F);
   const std::vector<float> beta(37, 0.25F);
-  fast().layer_norm(x.data(), nullptr, gamma.data(), beta.data(), x.size(), 1e-12F);
+  fast().layer_norm(x.data(), x.data(), nullptr, gamma.data(), beta.data(), x.size(), 1e-12F);
   for (const float value : x) ASSERT_NEAR(value, 0.25F, 1e-3);
 }
 
@@ -70,8 +71,12 @@ TEST_P(Kernel, AttentionEqualsItsTwin) {
       std::vector<float> context(length * width + 1, 77);
       std::vector<float> expected(length * width + 1, 77);
       std::vector<float> scratch(attention_scratch_size(shape), std::numeric_limits<float>::quiet_NaN());
-      fast().attention_fp32(qkv.data(), context.data(), shape, scratch.data());
-      slow().attention_fp32(qkv.data(), expected.data(), shape, scratch.data());
+      for (std::size_t head = 0; head < shape.num_heads; ++head) {
+        fast().attention_fp32(qkv.data(), context.data(), shape, head, scratch.data());
+      }
+      for (std::size_t head = 0; head < shape.num_heads; ++head) {
+        slow().attention_fp32(qkv.data(), expected.data(), shape, head, scratch.data());
+      }
       // A context is a weighted mean of values below about 8 in size; the weights differ by the two exponentials'
       // errors, which scores of up to about 80 magnify.
       for (std::size_t i = 0; i < context.size(); ++i) {
@@ -82,8 +87,12 @@ TEST_P(Kernel, AttentionEqualsItsTwin) {
       fast().round_to_bf16(qkv.data(), rounded.data(), qkv.size());
       std::vector<std::uint16_t> context16(length * width + 1, 0xABCD);
       std::vector<std::uint16_t> expected16(length * width + 1, 0xABCD);
-      fast().attention_bf16(rounded.data(), context16.data(), shape, scratch.data());
-      slow().attention_bf16(rounded.data(), expected16.data(), shape, scratch.data());
+      for (std::size_t head = 0; head < shape.num_heads; ++head) {
+        fast().attention_bf16(rounded.data(), context16.data(), shape, head, scratch.data());
+      }
+      for (std::size_t head = 0; head < shape.num_heads; ++head) {
+        slow().attention_bf16(rounded.data(), expected16.data(), shape, head, scratch.data());
+      }
       for (std::size_t i = 0; i < length * width; ++i) {
         const float value = float_from_bf16(expected16[i]);
         ASSERT_NEAR(float_from_bf16(context16[i]), value, 2e-4 + std::fabs(value) / 128);  // one step of bf16
@@ -100,7 +109,9 @@ TEST_P(Kernel, AttentionStaysFiniteWhereScoresAreExtreme) {
     for (std::size_t i = 0; i < 9; ++i) std::fill_n(qkv.begin() + static_cast<std::ptrdiff_t>(i * 24 + 16), 8, 3.0F);
     std::vector<float> context(9 * 8);
     std::vector<float> scratch(attention_scratch_size(shape));
-    fast().attention_fp32(qkv.data(), context.data(), shape, scratch.data());
+    for (std::size_t head = 0; head < shape.num_heads; ++head) {
+      fast().attention_fp32(qkv.data(), context.data(), shape, head, scratch.data());
+    }
     for (const float value : context) ASSERT_NEAR(value, 3.0F, 1e-5) << size;  // a mean of equal values
   }
 }
@@ -130,7 +141,7 @@ TEST_P(Kernel, RoundingToBf16EqualsItsTwinBitForBit) {
 
 INSTANTIATE_TEST_SUITE_P(Levels, Kernel,
                          ::testing::Values(IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512, IsaLevel::kAvx512Vnni,
-                                           IsaLevel::kAvx512Bf16),
+                                           IsaLevel::kAvx512Bf16, IsaLevel::kAmx),
                          [](const auto& info) { return std::string(isa_level_name(info.param)); });
 
 }  // namespace

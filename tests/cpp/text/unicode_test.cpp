@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "text/unicode_tables.h"
@@ -93,6 +94,31 @@ TEST(Decompose, GoesAllTheWayAndKnowsHangul) {
   EXPECT_EQ(parts_of(U'\uD7A3'), U"\u1112\u1175\u11C2");
 }
 
+TEST(Compose, UndoesDecomposeAndKnowsHangul) {
+  EXPECT_EQ(compose('e', 0x301), U'\u00E9');
+  EXPECT_EQ(compose('e', 'e'), 0U);
+  EXPECT_EQ(compose(0x1111, 0x1171), 0xD4CCU);
+  EXPECT_EQ(compose(0xD4CC, 0x11B6), 0xD4DBU);
+  EXPECT_EQ(compose(0xD4DB, 0x11B6), 0U);
+}
+
+std::u32string nfc(std::u32string text) {
+  to_nfc(text);
+  return text;
+}
+
+TEST(ToNfc, OrdersMarksAndComposesWhatNothingBlocks) {
+  EXPECT_EQ(nfc(U"plain \u00E9"), U"plain \u00E9");
+  EXPECT_EQ(nfc(U"e\u0301"), U"\u00E9");
+  EXPECT_EQ(nfc(U"e\u0301\u0323"), U"\u1EB9\u0301");
+  EXPECT_EQ(nfc(U"e\u0334\u0301"), U"\u00E9\u0334");  // overlay and acute do not meet
+  EXPECT_EQ(nfc(U"e\u0300\u0301"), U"\u00E8\u0301");  // one of the same class blocks
+  EXPECT_EQ(nfc(U"ex\u0301 \u0301"), U"ex\u0301 \u0301");
+  EXPECT_EQ(nfc(U"\u212B\u037E"), U"\u00C5;");  // singletons
+  EXPECT_EQ(nfc(U"\u1111\u1171\u11B6"), U"\uD4DB");
+  EXPECT_EQ(nfc(U"\u0958"), U"\u0915\u093C");  // excluded from composition
+}
+
 template <typename Table>
 void expect_sorted(const Table& table) {
   for (std::size_t i = 0; i < table.size(); ++i) {
@@ -111,6 +137,16 @@ TEST(Tables, AreSortedAsTheLookupNeedsThem) {
   expect_sorted(kPunctuation);
   expect_sorted(kCombiningClasses);
   expect_sorted(kLowercase);
+  expect_sorted(kLetters);
+  expect_sorted(kNumbers);
+  expect_sorted(kWhiteSpace);
+  expect_sorted(kCaseIgnorable);
+  expect_sorted(kCased);
+  for (std::size_t i = 1; i < kWidthForms.size(); ++i) ASSERT_LT(kWidthForms[i - 1].form, kWidthForms[i].form);
+  for (std::size_t i = 1; i < kCompositions.size(); ++i) {
+    ASSERT_LT(std::pair(kCompositions[i - 1].first, kCompositions[i - 1].second),
+              std::pair(kCompositions[i].first, kCompositions[i].second));
+  }
   for (std::size_t i = 0; i < kDecompositions.size(); ++i) {
     ASSERT_LE(kDecompositions[i].start + kDecompositions[i].count, kDecomposedParts.size());
     if (i > 0) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,46 @@ LITE0 = {
     "do_normalize": True,
     "image_mean": [127.0, 127.0, 127.0],
     "image_std": [128.0, 128.0, 128.0],
+}
+SIGLIP = {
+    "image_processor_type": "SiglipImageProcessor",
+    "processor_class": "SiglipProcessor",
+    "do_convert_rgb": None,
+    "do_resize": True,
+    "size": {"height": 224, "width": 224},
+    "resample": 3,
+    "do_rescale": True,
+    "rescale_factor": 0.00392156862745098,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+# As OpenAI's folder had it in 2022: bare numbers, the older name, nothing about rescaling.
+OLD_CLIP = {
+    "feature_extractor_type": "CLIPFeatureExtractor",
+    "do_resize": True,
+    "size": 224,
+    "resample": 3,
+    "do_center_crop": True,
+    "crop_size": 224,
+    "do_normalize": True,
+    "image_mean": CLIP["image_mean"],
+    "image_std": CLIP["image_std"],
+}
+# As transformers 5 writes it: every key of its base class, most of them null.
+NEW_CLIP = {
+    **CLIP,
+    "image_processor_type": "CLIPImageProcessorFast",
+    "data_format": "channels_first",
+    "default_to_square": False,
+    "device": None,
+    "disable_grouping": None,
+    "do_pad": None,
+    "image_seq_length": None,
+    "input_data_format": None,
+    "pad_size": None,
+    "return_tensors": None,
+    "size_divisor": None,
 }
 SQUARE = {
     "size": {"height": 96, "width": 64},
@@ -87,11 +128,30 @@ def slow_twin(image: np.ndarray, config: dict[str, Any]) -> np.ndarray:
     return values.transpose(2, 0, 1)
 
 
-CONFIGS = {"CLIP": CLIP, "EfficientNet-Lite0": LITE0, "square": SQUARE, "resize then crop": RESIZE_THEN_CROP}
+CONFIGS = {
+    "CLIP": CLIP,
+    "SigLIP": SIGLIP,
+    "EfficientNet-Lite0": LITE0,
+    "square": SQUARE,
+    "resize then crop": RESIZE_THEN_CROP,
+}
+SIZES = [
+    (278, 185),
+    (185, 278),
+    (224, 224),
+    (223, 225),
+    (1500, 1000),
+    (30, 31),
+    (501, 40),
+    (7, 640),
+    (2, 301),  # very wide
+    (301, 2),  # so tall that Pillow swaps its passes
+    (1, 1),
+]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("size", [(278, 185), (185, 278), (224, 224), (30, 31), (501, 40), (7, 640), (1, 1)])
+@pytest.mark.parametrize("size", SIZES)
 def test_planes_equal_the_slow_twin(name: str, size: tuple[int, int]) -> None:
     image = noise(*size)
     planes, statuses = _core.Preprocessor.from_json(json.dumps(CONFIGS[name])).run([image, png(image)])
@@ -101,16 +161,105 @@ def test_planes_equal_the_slow_twin(name: str, size: tuple[int, int]) -> None:
         np.testing.assert_array_equal(plane, slow_twin(image, CONFIGS[name]))
 
 
-@pytest.mark.parametrize("size", [(278, 185), (185, 278), (225, 227), (60, 50)])
-def test_clip_equals_transformers(size: tuple[int, int]) -> None:
+def transformers_processor(name: str, config: dict[str, Any]) -> Any:
+    """The processor of transformers that works with Pillow and NumPy, made of the same config."""
     transformers = pytest.importorskip("transformers")
-    processor_class = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
-    options = {key: value for key, value in CLIP.items() if key != "image_processor_type"}
+    processor_class = getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+    return processor_class(**{key: value for key, value in config.items() if not key.endswith("_type")})
+
+
+PROCESSORS = {
+    "CLIP": ("CLIPImageProcessor", CLIP),
+    "CLIP of 2022": ("CLIPImageProcessor", OLD_CLIP),
+    "CLIP of transformers 5": ("CLIPImageProcessor", NEW_CLIP),
+    "SigLIP": ("SiglipImageProcessor", SIGLIP),
+    "CLIP of another size": (
+        "CLIPImageProcessor",
+        {**CLIP, "size": {"shortest_edge": 90}, "crop_size": {"height": 64, "width": 101}, "resample": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize("size", [(278, 185), (185, 278), (225, 227), (60, 50), (40, 1001), (1001, 9), (1, 1)])
+def test_planes_equal_those_of_transformers(name: str, size: tuple[int, int]) -> None:
+    class_name, config = PROCESSORS[name]
     image = noise(*size)
-    want = processor_class(**options)(Image.fromarray(image), return_tensors="np")["pixel_values"]
-    got, _ = _core.Preprocessor.from_json(json.dumps(CLIP)).run([image])
+    processor = transformers_processor(class_name, config)
+    want = processor(Image.fromarray(image), do_convert_rgb=True, return_tensors="np")["pixel_values"]
+    got, _ = _core.Preprocessor.from_json(json.dumps(config)).run([image])
     # Some releases fold rescaling and normalising into one step; both round within two units in the last place.
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+
+
+def files_of_every_mode() -> dict[str, bytes]:
+    """One picture of 61 x 83 in the modes and formats that Pillow opens it in."""
+    picture = Image.fromarray(noise(8, 6)).resize((61, 83), Image.Resampling.BICUBIC)
+    alpha = picture.copy()
+    alpha.putalpha(Image.linear_gradient("L").resize(picture.size))
+
+    def saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        image.save(buffer, file_format, **options)
+        return buffer.getvalue()
+
+    return {
+        "P": saved(picture.quantize(16), "PNG"),
+        "P with transparency": saved(picture.quantize(16), "PNG", transparency=bytes(range(0, 256, 16))),
+        "1": saved(picture.convert("1"), "PNG"),
+        "L": saved(picture.convert("L"), "PNG"),
+        "LA": saved(alpha.convert("LA"), "PNG"),
+        "RGB": saved(picture, "PNG"),
+        "RGBA": saved(alpha, "PNG"),
+        "L, JPEG": saved(picture.convert("L"), "JPEG"),
+        "RGB, JPEG": saved(picture, "JPEG"),
+        "CMYK, JPEG": saved(picture.convert("CMYK"), "JPEG"),
+        "RGBA, WebP": saved(alpha, "WEBP", lossless=True, exact=True),
+    }
+
+
+@pytest.mark.parametrize("name", ["CLIP", "SigLIP"])
+def test_files_of_every_mode_equal_transformers(name: str) -> None:
+    class_name, config = PROCESSORS[name]
+    files = files_of_every_mode()
+    processor = transformers_processor(class_name, config)
+    pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file in files.values()]
+    want = processor(pictures, return_tensors="np")["pixel_values"]
+    got, errors = _core.Preprocessor.from_json(json.dumps(config)).run(list(files.values()))
+    assert errors == [None] * len(files)
+    for mode, ours, theirs in zip(files, got, want, strict=True):
+        # JPEG decoders may differ by 2 of 255, and bicubic overshoots by a quarter of that.
+        tolerance = 2.5 / 255 / min(config["image_std"]) if "JPEG" in mode else 1e-6
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance, err_msg=mode)
+
+
+def test_many_threads_share_one_preprocessor() -> None:
+    preprocessor = _core.Preprocessor.from_json(json.dumps(CLIP))
+    images = [noise(40 + 13 * i, 300 - 17 * i, i) for i in range(12)]
+    expected = [slow_twin(image, CLIP) for image in images]
+    items = [png(image) if i % 2 else image for i, image in enumerate(images)]
+
+    def call(shift: int) -> bool:
+        order = [(i + shift) % len(items) for i in range(len(items))]
+        planes, errors = preprocessor.run([items[i] for i in order])
+        assert errors == [None] * len(items)
+        return all(np.array_equal(plane, expected[i]) for plane, i in zip(planes, order, strict=True))
+
+    with ThreadPoolExecutor(6) as callers:
+        assert all(callers.map(call, range(24)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_planes_do_not_depend_on_the_number_of_threads(count: int) -> None:
+    before = _core.num_threads()
+    images = [noise(90 + i, 61, i) for i in range(7)]
+    try:
+        _core.set_num_threads(count)
+        planes, _ = _core.Preprocessor.from_json(json.dumps(SIGLIP)).run(images)
+    finally:
+        _core.set_num_threads(before)
+    for plane, image in zip(planes, images, strict=True):
+        np.testing.assert_array_equal(plane, slow_twin(image, SIGLIP))
 
 
 def test_a_center_crop_smaller_than_the_image_is_padded_with_black() -> None:
@@ -194,7 +343,11 @@ def test_an_empty_batch_is_fine() -> None:
         ({"resample": 1}, "resample: expected 2 .bilinear. or 3 .bicubic., got 1"),
         ({"resample": "bicubic"}, "resample"),
         ({"resample": None}, "resample"),
-        ({"size": 224}, "size: expected"),
+        ({"size": 224, "image_processor_type": "DPTImageProcessor"}, "size: expected"),
+        ({"size": 224.5}, "size: expected"),
+        ({"size": "224"}, "size: expected"),
+        ({"size": {"shortest_edge": 224, "longest_edge": 448}}, "size: expected"),
+        ({"include_top": True}, "include_top: expected only steps"),
         ({"size": {"longest_edge": 224}}, "size: expected"),
         ({"size": {"shortest_edge": 0}}, "size.shortest_edge"),
         ({"do_center_crop": False}, "do_center_crop"),
@@ -209,6 +362,29 @@ def test_an_empty_batch_is_fine() -> None:
 def test_configs_we_cannot_follow_exactly_are_invalid_arguments(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         _core.Preprocessor.from_json(json.dumps({**CLIP, **change}))
+
+
+@pytest.mark.parametrize(
+    ("whose", "square"),
+    [
+        ({"feature_extractor_type": "CLIPFeatureExtractor"}, False),
+        ({"image_processor_type": "CLIPImageProcessorFast"}, False),
+        ({"image_processor_type": "SiglipImageProcessor"}, True),
+        ({"feature_extractor_type": "ViTFeatureExtractor"}, True),
+        ({"default_to_square": False}, False),
+        ({"default_to_square": True, "feature_extractor_type": "CLIPFeatureExtractor"}, True),
+    ],
+)
+def test_a_bare_size_means_what_it_means_to_its_processor(whose: dict[str, Any], square: bool) -> None:
+    image = noise(50, 80)
+    config = {**OLD_CLIP, "size": 40, "crop_size": 32}
+    del config["feature_extractor_type"]
+    got, _ = _core.Preprocessor.from_json(json.dumps({**config, **whose})).run([image])
+    size = {"height": 40, "width": 40} if square else {"shortest_edge": 40}
+    want = slow_twin(image, {**config, "size": size, "crop_size": {"height": 32, "width": 32}})
+    np.testing.assert_array_equal(got[0], want)
+    with pytest.raises(InvalidArgument, match="size: expected"):
+        _core.Preprocessor.from_json(json.dumps(config))
 
 
 def test_steps_that_are_switched_off_do_not_matter() -> None:

@@ -15,7 +15,7 @@ from matinee import _core
 from matinee.errors import InvalidArgument, TooLarge
 
 PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-LEVELS = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"]
+LEVELS = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"]
 
 
 def pillow_resize(image: np.ndarray, height: int, width: int, name: str) -> np.ndarray:

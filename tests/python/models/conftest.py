@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_model import VOCABULARY, TinyModel
 
-from matinee.models import commands, sources, store
+from matinee.models import commands, hub, store
 from matinee.models.spec import Registry
 
 
@@ -62,9 +62,9 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyModel:
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    for name in ("MATINEE_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in ("MATINEE_OFFLINE", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sources, "_CONNECT_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(hub, "_CONNECT_TIMEOUT_S", 2.0)
     store._checked.clear()
     model = TinyModel("tiny", files, weights, wheels, wheels / "tiny_model-1.0-py3-none-any.whl")
     model.write_wheel(files)

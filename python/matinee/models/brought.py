@@ -1,0 +1,30 @@
+"""Models people bring: finished folders that models.toml knows nothing of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import FormatError
+from matinee.models.sources import local_folders
+from matinee.models.spec import registry
+
+
+def find(name: str) -> Path | None:
+    """``FOLDER/<name>`` of a folder that MATINEE_MODELS names, where it holds a finished model; else None.
+
+    The names of models.toml are never looked for: such a model comes out of the store, checked.
+    """
+    if name in registry().models or Path(name).name != name:
+        return None
+    return next((path for folder in local_folders() if ((path := folder / name) / "matinee.json").is_file()), None)
+
+
+def weights_file(folder: Path, facts: dict[str, Any]) -> Path:
+    """Where the weights are that `facts`, the folder's matinee.json, tells of. Raises FormatError for an odd name."""
+    if facts.get("family") != "torchscript":
+        return folder / "model.safetensors"
+    name = facts.get("file", "model.pt")
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise FormatError(f"{folder / 'matinee.json'}: file: expected the name of a file in the folder, got {name!r}")
+    return folder / name
