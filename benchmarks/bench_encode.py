@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,9 @@ class Work:
     kind: Kind
     items: Path
     count: int
-    rivals: dict[str, tuple[str, ...]]  # precision of ours, a row each -> precisions of the peers it is compared with
+    rivals: Mapping[
+        str, tuple[str, ...]
+    ]  # precision of ours, a row each -> precisions of the peers it is compared with
     call_size: int | None = None  # items a call; None: all in one
 
 
@@ -183,9 +186,8 @@ class _Inputs:
 def _works(inputs: _Inputs) -> list[Work]:
     bf16 = _core.has_native_bf16()
     # Beside the fastest of the peers that compute in bf16, or in fp32; a processor without bf16 runs int8 all the same.
-    alike = (
-        {"bf16": ("bf16",), "int8": ("bf16",), "fp32": ("fp32",)} if bf16 else {"int8": ("fp32",), "fp32": ("fp32",)}
-    )
+    low = ("bf16",) if bf16 else ("fp32",)
+    alike = {**({"bf16": low} if bf16 else {}), "int8": low, "fp32": ("fp32",)}
     # What `auto` chooses beside the fastest of all.
     best: dict[str, tuple[str, ...]] = {"bf16": ("bf16", "fp32")} if bf16 else {"fp32": ("fp32",)}
     root = inputs.root
