@@ -22,12 +22,6 @@
 namespace matinee::nn {
 namespace {
 
-inline int load_int(const std::uint8_t* p) {
-  int value = 0;
-  __builtin_memcpy(&value, p, sizeof(value));
-  return value;
-}
-
 struct Bf16Dot {
   static constexpr std::size_t kRows = 2;
   using Sum = __m256;

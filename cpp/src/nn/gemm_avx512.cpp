@@ -20,36 +20,10 @@
 
 #include "nn/vector_avx512.h"
 
+#include "nn/dot_bf16_by_floats.h"
+
 namespace matinee::nn {
 namespace {
-
-inline int load_int(const std::uint8_t* p) {
-  int value = 0;
-  __builtin_memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-struct Bf16Dot {
-  static constexpr std::size_t kRows = 8;
-  using Sum = __m512;
-  using Scalar = float;
-  struct Weights {
-    __m512 even;
-    __m512 odd;
-  };
-  using Input = Weights;
-  static Weights halves(__m512i pairs) {
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
-            _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)))};
-  }
-  static Sum zero() { return _mm512_setzero_ps(); }
-  static Weights load(const std::uint8_t* p) { return halves(_mm512_loadu_si512(p)); }
-  static Input broadcast(const std::uint8_t* p) { return halves(_mm512_set1_epi32(load_int(p))); }
-  static Sum step(Sum sum, Input a, Weights b) {
-    return _mm512_fmadd_ps(a.odd, b.odd, _mm512_fmadd_ps(a.even, b.even, sum));
-  }
-  static void store(float* p, Sum sum) { _mm512_storeu_ps(p, sum); }
-};
 
 // maddubs would saturate; so the four products are summed as 2 + 2 of 16-bit values.
 struct Int8Dot {

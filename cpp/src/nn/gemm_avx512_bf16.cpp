@@ -21,14 +21,10 @@
 #define MATINEE_NATIVE_BF16
 #include "nn/vector_avx512.h"
 
+#include "nn/dot_int8_vnni.h"
+
 namespace matinee::nn {
 namespace {
-
-inline int load_int(const std::uint8_t* p) {
-  int value = 0;
-  __builtin_memcpy(&value, p, sizeof(value));
-  return value;
-}
 
 struct Bf16Dot {
   static constexpr std::size_t kRows = 12;
@@ -43,19 +39,6 @@ struct Bf16Dot {
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
   }
   static void store(float* p, Sum sum) { _mm512_storeu_ps(p, sum); }
-};
-
-struct Int8Dot {
-  static constexpr std::size_t kRows = 12;
-  using Sum = __m512i;
-  using Scalar = std::int32_t;
-  using Weights = __m512i;
-  using Input = __m512i;
-  static Sum zero() { return _mm512_setzero_si512(); }
-  static Weights load(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
-  static Input broadcast(const std::uint8_t* p) { return _mm512_set1_epi32(load_int(p)); }
-  static Sum step(Sum sum, Input a, Weights b) { return _mm512_dpbusd_epi32(sum, a, b); }
-  static void store(std::int32_t* p, Sum sum) { _mm512_storeu_si512(p, sum); }
 };
 
 }  // namespace

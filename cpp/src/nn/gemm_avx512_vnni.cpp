@@ -20,52 +20,8 @@
 
 #include "nn/vector_avx512.h"
 
-namespace matinee::nn {
-namespace {
-
-inline int load_int(const std::uint8_t* p) {
-  int value = 0;
-  __builtin_memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-struct Bf16Dot {
-  static constexpr std::size_t kRows = 8;
-  using Sum = __m512;
-  using Scalar = float;
-  struct Weights {
-    __m512 even;
-    __m512 odd;
-  };
-  using Input = Weights;
-  static Weights halves(__m512i pairs) {
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
-            _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)))};
-  }
-  static Sum zero() { return _mm512_setzero_ps(); }
-  static Weights load(const std::uint8_t* p) { return halves(_mm512_loadu_si512(p)); }
-  static Input broadcast(const std::uint8_t* p) { return halves(_mm512_set1_epi32(load_int(p))); }
-  static Sum step(Sum sum, Input a, Weights b) {
-    return _mm512_fmadd_ps(a.odd, b.odd, _mm512_fmadd_ps(a.even, b.even, sum));
-  }
-  static void store(float* p, Sum sum) { _mm512_storeu_ps(p, sum); }
-};
-
-struct Int8Dot {
-  static constexpr std::size_t kRows = 12;
-  using Sum = __m512i;
-  using Scalar = std::int32_t;
-  using Weights = __m512i;
-  using Input = __m512i;
-  static Sum zero() { return _mm512_setzero_si512(); }
-  static Weights load(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
-  static Input broadcast(const std::uint8_t* p) { return _mm512_set1_epi32(load_int(p)); }
-  static Sum step(Sum sum, Input a, Weights b) { return _mm512_dpbusd_epi32(sum, a, b); }
-  static void store(std::int32_t* p, Sum sum) { _mm512_storeu_si512(p, sum); }
-};
-
-}  // namespace
-}  // namespace matinee::nn
+#include "nn/dot_bf16_by_floats.h"
+#include "nn/dot_int8_vnni.h"
 
 #define MATINEE_VECTOR_GEMM
 #include "nn/gemm_inl.h"

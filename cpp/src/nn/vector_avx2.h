@@ -4,6 +4,13 @@
 namespace matinee::nn {
 namespace {
 
+// The four bytes at p, wherever they lie.
+inline int load_int(const std::uint8_t* p) {
+  int value = 0;
+  __builtin_memcpy(&value, p, sizeof(value));
+  return value;
+}
+
 struct V {
   static constexpr std::size_t kLanes = 8;
   __m256 v;
