@@ -172,7 +172,7 @@ void bind_nn(py::module_& module) {
           "precision", [](const VisionTransformer& self) { return std::string(precision_name(self.precision())); },
           "fp32, bf16 or int8.");
 
-  py::class_<ConvNet>(module, "ConvNet", "EfficientNet-Lite0 features on oneDNN; safe for concurrent callers.")
+  py::class_<ConvNet>(module, "ConvNet", "EfficientNet-Lite features; safe for concurrent callers.")
       .def_static("load", &load<ConvNet>, py::arg("folder"), py::arg("precision") = "auto",
                   py::call_guard<py::gil_scoped_release>(), "Load a model folder; precision auto, fp32 or bf16.")
       .def("features", &features<ConvNet>, py::arg("pixels").noconvert(),

@@ -1,5 +1,6 @@
 // The fast products, written once over V (nn/kernels_inl.h) and D, how four bytes of inputs meet four bytes of weights:
-// included after both are defined in the file's anonymous namespace. No include guard, nothing from std::.
+// included after both are defined in the file's anonymous namespace, and after unrolled.h. No include guard, nothing
+// from std::.
 //
 // D: kRows, rows taken together; Bf16 and Int8, each with Sum, a vector of kLanes sums (float or int32), and
 //    zero(), step(sum, input, weights): sum += the products of the 4 bytes `input` with those of each lane,
@@ -43,6 +44,7 @@ inline V activate(V x) {
     return V::mul(x, sigmoid(V::mul(cubic, V::set1(2.0F * 0.7978845608F))));
   }
   if constexpr (kActivation == Activation::kRelu) return V::max(x, V::zero());
+  if constexpr (kActivation == Activation::kRelu6) return V::min(V::max(x, V::zero()), V::set1(6.0F));
   return x;
 }
 
@@ -116,25 +118,12 @@ void finish_rows(const GemmCall& call, const T* sums, std::size_t row, std::size
       return finish_as<kInt8, Activation::kGeluTanh>(call, sums, row, rows, column);
     case Activation::kRelu:
       return finish_as<kInt8, Activation::kRelu>(call, sums, row, rows, column);
+    case Activation::kRelu6:
+      return finish_as<kInt8, Activation::kRelu6>(call, sums, row, rows, column);
   }
 }
 
 #if defined(MATINEE_VECTOR_GEMM)
-
-template <std::size_t kValue>
-struct Index {
-  static constexpr std::size_t value = kValue;
-};
-
-// f(Index<0>), f(Index<1>), … written out: GCC 12 keeps an array of sums in registers only where every index is a
-// constant before it optimises; from loops that it unrolls itself it writes all sums to memory at every step.
-template <std::size_t kCount, std::size_t kFirst = 0, typename F>
-[[gnu::always_inline]] inline void repeat(const F& f) {
-  if constexpr (kFirst < kCount) {
-    f(Index<kFirst>{});
-    repeat<kCount, kFirst + 1>(f);
-  }
-}
 
 // kRows rows of inputs with one panel. `rows` <= kRows of them are written.
 template <typename Dot, bool kInt8, std::size_t kRows>

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -10,8 +11,8 @@
 
 namespace matinee {
 
-// EfficientNet-Lite0 (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite) without its
-// classifier: an image in, the 1280 averaged features of the last convolution out.
+// EfficientNet-Lite0 to Lite4 (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite) without
+// the classifier: an image in, the 1280 averaged features of the last convolution out.
 //
 // Everything about the weights is checked when loading. Unchangeable once loaded; safe for concurrent callers, whose
 // images are shared out over compute_pool().
@@ -35,6 +36,12 @@ class ConvNet {
   // `pixels` is (B, 3, S, S) fp32, contiguous, normalised as preprocessor_config.json says. Writes (B, D). An image's
   // features do not depend on the others of the batch, bit for bit. Throws InvalidArgument when sizes disagree.
   void features(std::span<const float> pixels, MatrixView<float> features) const;
+
+  // Writes the pixels (3, S, S) of the image that belongs to a row of the features.
+  using PixelSource = std::function<void(std::size_t row, float* pixels)>;
+  // The same for images that are made one by one: `source` is called once an image, on the thread that goes on with
+  // it, so that pixels never leave that thread's cache. What it throws ends the call.
+  void features_from(const PixelSource& source, MatrixView<float> features) const;
 
  private:
   struct Impl;
