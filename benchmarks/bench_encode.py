@@ -2,7 +2,8 @@
 
 Every side runs in a process of its own with the same number of threads and does the same work on the same inputs, from
 strings or JPEG bytes to vectors. Rounds are interleaved (one pass of each side, then the next round), so that whatever
-else the machine does falls on all; values are medians over the rounds.
+else the machine does falls on all; values are medians over the rounds. Where the items are many, a round encodes a part
+of them that is like the others, and all rounds together encode each once.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Work:
         str, tuple[str, ...]
     ]  # precision of ours, a row each -> precisions of the peers it is compared with
     call_size: int | None = None  # items a call; None: all in one
+    in_parts: bool = False  # a round encodes one part of the items
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Networks:
     folders: dict[str, Path]
     root: Path
 
-    def job(self, work: Work, side: str, precision: str, threads: int) -> dict[str, Any]:
+    def job(self, work: Work, side: str, precision: str, threads: int, slices: int = 1) -> dict[str, Any]:
         """What benchmarks.encode_side needs to know."""
         return {
             "side": side,
@@ -89,6 +91,7 @@ class Networks:
             "items": str(work.items),
             "count": work.count,
             "call_size": work.call_size,
+            "slices": slices,
         }
 
     def _onnx(self, network: str) -> Path:
@@ -200,14 +203,15 @@ def _works(inputs: _Inputs) -> list[Work]:
     plots = f"MiniLM on the {inputs.sentences:,} {inputs.kind} sentences of the catalogue's plots"
     minilm = [
         Work(f"{plots}, tokenisation included", "ms a sentence", "MiniLM", "texts",
-             root / "sentences.json", inputs.sentences, best),
+             root / "sentences.json", inputs.sentences, best, in_parts=True),
         Work("MiniLM one query of ~12 words, tokenisation included", "ms a query", "MiniLM", "texts",
              root / "queries.json", queries, best, 1),
         Work("MiniLM on texts of 64 tokens in calls of 32, tokenisation included", "ms a text", "MiniLM", "texts",
              root / "exact.json", 128, best, 32),
     ]  # fmt: skip
     efficientnet = Work(f"EfficientNet-Lite0 on the {inputs.posters:,} posters, JPEG bytes to vectors", "ms an image",
-                        "EfficientNet-Lite0", "images", root / "posters", inputs.posters, best)  # fmt: skip
+                        "EfficientNet-Lite0", "images", root / "posters", inputs.posters, best,
+                        in_parts=True)  # fmt: skip
     return [*vit, *minilm, efficientnet]
 
 
@@ -259,18 +263,20 @@ def _measure(work: Work, networks: Networks, arguments: argparse.Namespace, scra
     sides = _sides(tuple(needed), tuple(work.rivals))
     seconds: dict[tuple[str, str], list[float]] = {side: [] for side in sides}
     vectors = {}
+    slices = arguments.rounds if work.in_parts else 1
     with ExitStack() as stack:
         children = {}
         for side, precision in sides:
-            job = networks.job(work, side, precision, arguments.threads)
+            job = networks.job(work, side, precision, arguments.threads, slices)
             child = stack.enter_context(_Child([job], scratch))
             children[side, precision] = child
             vectors[side, precision] = child.vectors[0]
-        for _ in range(arguments.rounds):
+        for number in range(arguments.rounds):
+            items = len(range(number % slices, work.count, slices))
             for name, child in children.items():
                 time.sleep(_PAUSE)
-                seconds[name].append(child.run())
-    value = {side: 1e3 * statistics.median(times) / work.count for side, times in seconds.items()}
+                seconds[name].append(child.run() / items)
+    value = {side: 1e3 * statistics.median(times) for side, times in seconds.items()}
     reference = vectors["torch", "fp32"]
     rows = []
     for precision, rivals in work.rivals.items():
@@ -358,7 +364,7 @@ class _Child:
         self._process.wait()
 
     def run(self) -> float:
-        """Seconds of one pass."""
+        """Seconds of the next pass."""
         assert self._process.stdin
         self._process.stdin.write("run\n")
         self._process.stdin.flush()
@@ -390,8 +396,10 @@ tokenizer; posters decoded and resized by Pillow on all threads while the networ
 in `inference_mode` with channels-last images; ONNX Runtime and OpenVINO run the network exported from PyTorch to ONNX,
 OpenVINO with its latency hint, and with the shape fixed for ViT-B/32. ViT-B/32 has its real shape with generated
 weights, and begins at normalised pixels. The cosine is the lowest over all items to PyTorch in fp32; for posters it
-includes the difference between two JPEG decoders. Memory is that of a whole process after one query and one image: RSS
-what is resident, PSS with shared pages counted in proportion. Rows "a core" run on one thread.
+includes the difference between two JPEG decoders. Of the sentences and posters a round encodes a part that is like the
+others, and all rounds together encode each once; their cosine is over the first part. Memory is that of a whole process
+after one query and one image: RSS what is resident, PSS with shared pages counted in proportion. Rows "a core" run on
+one thread.
 """
 
 
