@@ -33,6 +33,7 @@ void run_all(const nn::ConvNetEngine& engine, MatrixView<float> features,
 struct ConvNet::Impl {
   Precision precision = Precision::kFp32;
   std::size_t image_size = 0;
+  std::size_t dimension = 0;
   std::unique_ptr<nn::ConvNetEngine> engine;
 };
 
@@ -41,11 +42,11 @@ ConvNet::~ConvNet() = default;
 ConvNet::ConvNet(ConvNet&&) noexcept = default;
 ConvNet& ConvNet::operator=(ConvNet&&) noexcept = default;
 
-std::size_t ConvNet::dimension() const noexcept { return nn::kEfficientNetFeatures; }
+std::size_t ConvNet::dimension() const noexcept { return impl_->dimension; }
 std::size_t ConvNet::image_size() const noexcept { return impl_->image_size; }
 Precision ConvNet::precision() const noexcept { return impl_->precision; }
 
-ConvNet ConvNet::load(const std::filesystem::path& folder, Precision precision) {
+ConvNet ConvNet::load(const std::filesystem::path& folder, Precision precision, bool stages) {
   if (precision == Precision::kInt8) {
     throw InvalidArgument("load: precision: expected auto, fp32 or bf16 for a convolutional network, got 'int8'");
   }
@@ -68,12 +69,15 @@ ConvNet ConvNet::load(const std::filesystem::path& folder, Precision precision) 
   const SafetensorsFile file(folder / "model.safetensors");
   nn::TensorReader reader(file);
   const nn::EfficientNet net = nn::read_efficientnet(reader, variant, impl->image_size, epsilon);
+  impl->dimension = nn::kEfficientNetFeatures + (stages ? nn::stage_features(net) : 0);
   reader.ignore("_fc.weight");  // the ImageNet classifier
   reader.ignore("_fc.bias");
   reader.expect_all_used();
   // Packing weights is oneDNN's work too: see Note [Compute threads] in thread_pool.h.
-  compute_pool()->run(
-      [&] { impl->engine = precision == Precision::kBf16 ? nn::make_fused_engine(net) : nn::make_dnnl_engine(net); });
+  compute_pool()->run([&] {
+    impl->engine =
+        precision == Precision::kBf16 ? nn::make_fused_engine(net, stages) : nn::make_dnnl_engine(net, stages);
+  });
   return ConvNet(std::move(impl));
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 class DnnlEngine final : public ConvNetEngine {
  public:
-  explicit DnnlEngine(const EfficientNet& net) : reorder_(net.image_size) {
+  DnnlEngine(const EfficientNet& net, bool stages) : reorder_(net.image_size) {
     with_dnnl([&] {
       Convolution::Options relu6;
       relu6.relu6 = true;
@@ -22,6 +22,7 @@ class DnnlEngine final : public ConvNetEngine {
       for (const Bottleneck& bottleneck : net.blocks) {
         Block block;
         block.residual = bottleneck.residual;
+        block.pooled = stages && bottleneck.ends_stage;
         if (bottleneck.expand) block.expand = std::make_unique<Convolution>(*bottleneck.expand, relu6);
         block.depthwise = std::make_unique<Convolution>(bottleneck.depthwise, relu6);
         Convolution::Options linear;
@@ -52,6 +53,7 @@ class DnnlEngine final : public ConvNetEngine {
     std::unique_ptr<Convolution> depthwise;
     std::unique_ptr<Convolution> project;
     bool residual = false;
+    bool pooled = false;  // its output is among the features
   };
 
   void run_layers(const float* pixels, float* features) const {
@@ -63,6 +65,7 @@ class DnnlEngine final : public ConvNetEngine {
     void* filtered = workspace.buffers[3].get(inner_size_);
     reorder_.run(pixels, expanded, workspace);
     stem_->run(expanded, x, workspace);
+    float* of_stage = features + head_->shape().out_channels;
     for (const Block& block : blocks_) {
       if (block.expand) block.expand->run(x, expanded, workspace);
       block.depthwise->run(block.expand ? expanded : x, filtered, workspace);
@@ -71,6 +74,11 @@ class DnnlEngine final : public ConvNetEngine {
       } else {
         block.project->run(filtered, next, workspace);
         std::swap(x, next);
+      }
+      if (block.pooled) {
+        const ConvolutionShape& shape = block.project->shape();
+        of_stage = pool_stage(static_cast<const float*>(x), shape.out_size() * shape.out_size(), shape.out_channels,
+                              shape.out_channels, of_stage);
       }
     }
     head_->run(x, filtered, workspace);
@@ -90,6 +98,8 @@ class DnnlEngine final : public ConvNetEngine {
 
 }  // namespace
 
-std::unique_ptr<ConvNetEngine> make_dnnl_engine(const EfficientNet& net) { return std::make_unique<DnnlEngine>(net); }
+std::unique_ptr<ConvNetEngine> make_dnnl_engine(const EfficientNet& net, bool stages) {
+  return std::make_unique<DnnlEngine>(net, stages);
+}
 
 }  // namespace matinee::nn

@@ -223,7 +223,7 @@ class FusedBlock {
 
 class FusedEngine final : public ConvNetEngine {
  public:
-  explicit FusedEngine(const EfficientNet& net)
+  FusedEngine(const EfficientNet& net, bool stages)
       : stem_(net.stem),
         head_(pack(net.head)),
         num_places_(net.head.shape.out_size() * net.head.shape.out_size()),
@@ -231,6 +231,7 @@ class FusedEngine final : public ConvNetEngine {
     for (const Bottleneck& bottleneck : net.blocks) {
       const FusedBlock& block = blocks_.emplace_back(bottleneck);
       residual_.push_back(bottleneck.residual);
+      pooled_.push_back(stages && bottleneck.ends_stage ? bottleneck.project.shape.out_channels : 0);
       wide_size_ = std::max(wide_size_, block.wide_size());
       filtered_size_ = std::max(filtered_size_, block.filtered_size());
       scratch_size_ = std::max(scratch_size_, block.scratch_size());
@@ -265,11 +266,11 @@ class FusedEngine final : public ConvNetEngine {
 
     const std::size_t front_size = blocks_[front_ - 1].output_size();
     for (std::size_t i = 0; i < images; ++i) {
-      run_blocks(0, front_, pixels_of(i), 1, maps, buffers);
+      run_blocks(0, front_, pixels_of(i), {features.row(i), 1, features.cols, features.stride}, maps, buffers);
       std::copy_n(maps.current, front_size, group + i * front_size);
     }
     std::swap(maps.current, group);
-    run_blocks(front_, blocks_.size(), nullptr, images, maps, buffers);
+    run_blocks(front_, blocks_.size(), nullptr, features, maps, buffers);
     auto* values = reinterpret_cast<float*>(buffers.wide);
     const std::size_t map = num_places_ * head_.depth();
     for (std::size_t i = 0; i < images; ++i) {
@@ -291,14 +292,19 @@ class FusedEngine final : public ConvNetEngine {
     return kImagesTogether * map + kRowStep * channels;
   }
 
-  void run_blocks(std::size_t begin, std::size_t end, const float* pixels, std::size_t images, Maps& maps,
+  // Some blocks, for as many images as `features` has rows, which also receive what stages see.
+  void run_blocks(std::size_t begin, std::size_t end, const float* pixels, MatrixView<float> features, Maps& maps,
                   const Buffers& buffers) const {
+    const std::size_t images = features.rows;
+    std::size_t column = head_.columns();
+    for (std::size_t i = 0; i < begin; ++i) column += 2 * pooled_[i];
     const auto stem_rows = [&](std::size_t from, std::size_t to, float* rows) {
       stem_.run(pixels, from, to, rows, buffers.scratch);
     };
     for (std::size_t i = begin; i < end; ++i) {
       const FusedBlock& block = blocks_[i];
-      if (residual_[i] || (i + 1 < blocks_.size() && residual_[i + 1])) {
+      const bool kept = residual_[i] || (i + 1 < blocks_.size() && residual_[i + 1]);
+      if (kept) {
         const GemmOutput kind = residual_[i] ? GemmOutput::kAddToFp32 : GemmOutput::kFp32;
         block.run(maps.current, stem_rows, images, kind, maps.exact, buffers);
         kernels().round_to_bf16(maps.exact, maps.current, images * block.output_size());
@@ -306,12 +312,25 @@ class FusedEngine final : public ConvNetEngine {
         block.run(maps.current, stem_rows, images, GemmOutput::kBf16, maps.next, buffers);
         std::swap(maps.current, maps.next);
       }
+      if (pooled_[i] == 0) continue;
+      for (std::size_t image = 0; image < images; ++image) {
+        const std::size_t at = image * block.output_size();
+        const std::size_t places = block.out_size() * block.out_size();
+        float* out = features.row(image) + column;
+        if (kept) {
+          pool_stage(maps.exact + at, places, pooled_[i], block.out_channels(), out);
+        } else {
+          pool_stage(maps.current + at, places, pooled_[i], block.out_channels(), out);
+        }
+      }
+      column += 2 * pooled_[i];
     }
   }
 
   Stem stem_;
   std::vector<FusedBlock> blocks_;
-  std::vector<bool> residual_;  // by block
+  std::vector<bool> residual_;       // by block
+  std::vector<std::size_t> pooled_;  // by block: channels whose means and deviations are among the features
   PackedWeights head_;
   std::size_t num_places_;         // pixels of the last map
   std::size_t front_ = 1;          // blocks that take one image at a time; the one behind them has no residual
@@ -323,6 +342,8 @@ class FusedEngine final : public ConvNetEngine {
 
 }  // namespace
 
-std::unique_ptr<ConvNetEngine> make_fused_engine(const EfficientNet& net) { return std::make_unique<FusedEngine>(net); }
+std::unique_ptr<ConvNetEngine> make_fused_engine(const EfficientNet& net, bool stages) {
+  return std::make_unique<FusedEngine>(net, stages);
+}
 
 }  // namespace matinee::nn

@@ -8,6 +8,7 @@
 
 #include "matinee/core/error.h"
 #include "nn/conv_kernels.h"
+#include "nn/half.h"
 
 namespace matinee::nn {
 namespace {
@@ -80,6 +81,28 @@ FoldedConvolution read_convolution(TensorReader& reader, const std::string& conv
   return {shape, std::move(weight), std::move(bias)};
 }
 
+float as_float(float value) { return value; }
+float as_float(std::uint16_t bf16) { return float_from_bf16(bf16); }
+
+template <typename Value>
+float* pool(const Value* values, std::size_t num_places, std::size_t channels, std::size_t stride, float* means) {
+  float* deviations = means + channels;
+  std::fill(means, means + 2 * channels, 0.0F);
+  for (std::size_t place = 0; place < num_places; ++place) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      const float value = as_float(values[place * stride + c]);
+      means[c] += value;
+      deviations[c] += value * value;
+    }
+  }
+  const auto count = static_cast<float>(num_places);
+  for (std::size_t c = 0; c < channels; ++c) {
+    means[c] /= count;
+    deviations[c] = std::sqrt(std::max(0.0F, deviations[c] / count - means[c] * means[c]));
+  }
+  return deviations + channels;
+}
+
 }  // namespace
 
 std::span<const EfficientNetVariant> efficientnet_variants() { return kVariants; }
@@ -103,6 +126,7 @@ EfficientNet read_efficientnet(TensorReader& reader, const EfficientNetVariant& 
       const std::size_t inner = in * stage.expansion;
       Bottleneck block;
       block.residual = stride == 1 && in == out;
+      block.ends_stage = i + 1 == num_blocks;
       if (stage.expansion != 1) {
         block.expand =
             read_convolution(reader, prefix + "_expand_conv", prefix + "_bn0", {in, inner, 1, 1, size, false}, epsilon);
@@ -118,6 +142,21 @@ EfficientNet read_efficientnet(TensorReader& reader, const EfficientNetVariant& 
   }
   net.head = read_convolution(reader, "_conv_head", "_bn1", {in, kEfficientNetFeatures, 1, 1, size, false}, epsilon);
   return net;
+}
+
+std::size_t stage_features(const EfficientNet& net) {
+  std::size_t count = 0;
+  for (const Bottleneck& block : net.blocks) count += block.ends_stage ? 2 * block.project.shape.out_channels : 0;
+  return count;
+}
+
+float* pool_stage(const float* values, std::size_t num_places, std::size_t channels, std::size_t stride, float* out) {
+  return pool(values, num_places, channels, stride, out);
+}
+
+float* pool_stage(const std::uint16_t* bf16, std::size_t num_places, std::size_t channels, std::size_t stride,
+                  float* out) {
+  return pool(bf16, num_places, channels, stride, out);
 }
 
 void mean_over_places(const float* values, std::size_t num_places, std::size_t channels, float* features) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,7 +42,8 @@ struct Bottleneck {
   std::optional<FoldedConvolution> expand;  // none where the expansion is 1
   FoldedConvolution depthwise;
   FoldedConvolution project;
-  bool residual = false;  // the input is added to the output
+  bool residual = false;    // the input is added to the output
+  bool ends_stage = false;  // the next block is of another stage
 };
 
 inline constexpr std::size_t kEfficientNetFeatures = 1280;  // of every variant
@@ -77,10 +79,19 @@ class ConvNetEngine {
   virtual void run(const PixelsOf& pixels_of, MatrixView<float> features) const = 0;
 };
 
+// Both: with `stages`, what each stage sees follows the features, see pool_stage().
 // fp32 on oneDNN, one image at a time and layer by layer. To be made on a worker.
-std::unique_ptr<ConvNetEngine> make_dnnl_engine(const EfficientNet& net);
+std::unique_ptr<ConvNetEngine> make_dnnl_engine(const EfficientNet& net, bool stages);
 // bf16 products on our own kernels, a block at a time.
-std::unique_ptr<ConvNetEngine> make_fused_engine(const EfficientNet& net);
+std::unique_ptr<ConvNetEngine> make_fused_engine(const EfficientNet& net, bool stages);
+
+// Values per image that the stages add.
+std::size_t stage_features(const EfficientNet& net);
+// The mean of each channel of (places, channels), rows `stride` apart, then the standard deviation of each. Returns
+// what is behind them.
+float* pool_stage(const float* values, std::size_t num_places, std::size_t channels, std::size_t stride, float* out);
+float* pool_stage(const std::uint16_t* bf16, std::size_t num_places, std::size_t channels, std::size_t stride,
+                  float* out);
 
 // features = the mean of `values` (places, channels).
 void mean_over_places(const float* values, std::size_t num_places, std::size_t channels, float* features);
