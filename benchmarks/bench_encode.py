@@ -44,6 +44,7 @@ PEERS = {
     ("openvino", "fp32"): "OpenVINO f32",
     ("openvino", "bf16"): "OpenVINO bf16",
 }
+REFERENCE = ("torch", "fp32")  # of the cosines
 PACKAGES = ("torch", "onnxruntime", "openvino")
 _PAUSE = 0.05  # seconds before a pass: threads of the side before, which spin for a while, have gone to sleep by then
 
@@ -254,16 +255,24 @@ def _words_of(tokenizer: Any, text: str, count: int) -> str:
 
 
 def _sides(peer_precisions: tuple[str, ...], ours: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [*(peer for peer in PEERS if peer[1] in peer_precisions), *(("matinee", precision) for precision in ours)]
+    peers = [peer for peer in PEERS if peer[1] in peer_precisions]
+    if ("torch", "bf16") in peers and "bf16" in ours and "fp32" not in ours:
+        peers.remove(("torch", "fp32"))  # never the faster of PyTorch's two, and by far the slowest of all
+    return [*peers, *(("matinee", precision) for precision in ours)]
+
+
+def _vectors(job: dict[str, Any], scratch: Path) -> np.ndarray:
+    """Of one pass that is not timed."""
+    with _Child([job], scratch) as child:
+        return child.vectors[0]
 
 
 def _measure(work: Work, networks: Networks, arguments: argparse.Namespace, scratch: Path) -> list[Row]:
-    # PyTorch in fp32 always runs: it is the reference of the cosines.
-    needed = {"fp32", *(precision for precisions in work.rivals.values() for precision in precisions)}
+    needed = {precision for precisions in work.rivals.values() for precision in precisions}
     sides = _sides(tuple(needed), tuple(work.rivals))
     seconds: dict[tuple[str, str], list[float]] = {side: [] for side in sides}
-    vectors = {}
     slices = arguments.rounds if work.in_parts else 1
+    vectors = {REFERENCE: _vectors(networks.job(work, *REFERENCE, arguments.threads, slices), scratch)}
     with ExitStack() as stack:
         children = {}
         for side, precision in sides:
@@ -277,7 +286,7 @@ def _measure(work: Work, networks: Networks, arguments: argparse.Namespace, scra
                 time.sleep(_PAUSE)
                 seconds[name].append(child.run() / items)
     value = {side: 1e3 * statistics.median(times) for side, times in seconds.items()}
-    reference = vectors["torch", "fp32"]
+    reference = vectors[REFERENCE]
     rows = []
     for precision, rivals in work.rivals.items():
         title = work.name.format(precision=precision)
@@ -287,7 +296,7 @@ def _measure(work: Work, networks: Networks, arguments: argparse.Namespace, scra
                 unit=work.unit,
                 better="lower",
                 ours=value["matinee", precision],
-                peers={PEERS[peer]: value[peer] for peer in PEERS if peer[1] in rivals},
+                peers={PEERS[peer]: value[peer] for peer in value if peer in PEERS and peer[1] in rivals},
                 cosine_to_reference=_lowest_cosine(vectors["matinee", precision], reference),
             )
         )
@@ -389,7 +398,8 @@ numbers are also in `benchmarks/results/encode.json`.
 {rows}
 The ratio is Matinee's value by the best peer's: below 1 is better where lower is better, above 1 where higher is. Peers
 are those a row is meant to be compared with: for ViT-B/32 in bf16 and int8 those that compute in bf16, in fp32 those in
-fp32; for the others all, whatever their precision. On a processor without bf16 instructions only fp32 and int8 run.
+fp32; for the others all, whatever their precision (PyTorch's fp32 only where it has no bf16, which is faster). On a
+processor without bf16 instructions only fp32 and int8 run.
 
 Peers are used as their own users would use them: texts sorted by length before they are batched by 32, the fast
 tokenizer; posters decoded and resized by Pillow on all threads while the network runs, in batches of 32. PyTorch runs
