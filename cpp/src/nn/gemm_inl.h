@@ -125,9 +125,9 @@ void finish_rows(const GemmCall& call, const T* sums, std::size_t row, std::size
 
 #if defined(MATINEE_VECTOR_GEMM)
 
-// kRows rows of inputs with one panel. `rows` <= kRows of them are written.
+// kRows rows of inputs with one panel.
 template <typename Dot, bool kInt8, std::size_t kRows>
-inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t rows, std::size_t panel) {
+inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t panel) {
   constexpr std::size_t kVectors = kPanelColumns / V::kLanes;
   constexpr std::size_t kVectorsATile = kTileColumns / V::kLanes;
   // Rows by threes: a base and one or two strides are one x86 address, so that four pointers do for twelve rows.
@@ -167,21 +167,23 @@ inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t 
       Dot::store(out + r.value * kPanelColumns + v.value * V::kLanes, sums[r.value][v.value]);
     });
   });
-  finish_rows<kInt8>(call, out, first_row, rows, panel);
+  finish_rows<kInt8>(call, out, first_row, kRows, panel);
+}
+
+// The rows from `row` on, kRows at a time, and what is left in ever fewer: no row is read that is not there.
+template <typename Dot, bool kInt8, std::size_t kRows>
+inline void panel_rows_from(const GemmCall& call, std::size_t row, std::size_t panel) {
+  for (; row + kRows <= call.num_rows; row += kRows) panel_rows<Dot, kInt8, kRows>(call, row, panel);
+  if constexpr (kRows > 1) {
+    constexpr std::size_t kFewer = kRows > 3 ? kRows / 2 : kRows - 1;
+    panel_rows_from<Dot, kInt8, kFewer>(call, row, panel);
+  }
 }
 
 template <typename Dot, bool kInt8>
 void vector_gemm(const GemmCall& call) {
-  constexpr std::size_t kRows = Dot::kRows;
   for (std::size_t panel = call.begin_panel; panel < call.end_panel; ++panel) {
-    std::size_t row = 0;
-    for (; row + kRows <= call.num_rows; row += kRows) panel_rows<Dot, kInt8, kRows>(call, row, kRows, panel);
-    const std::size_t left = call.num_rows - row;
-    if (left > kRows / 2) {
-      panel_rows<Dot, kInt8, kRows>(call, row, left, panel);
-    } else if (left > 0) {
-      panel_rows<Dot, kInt8, (kRows + 1) / 2>(call, row, left, panel);
-    }
+    panel_rows_from<Dot, kInt8, Dot::kRows>(call, 0, panel);
   }
 }
 
