@@ -2,7 +2,8 @@
 
 Every side runs in a process of its own with the same number of threads and does the same work on the same inputs, from
 strings or JPEG bytes to vectors. Rounds are interleaved (one pass of each side, then the next round), so that whatever
-else the machine does falls on all; values are medians over the rounds.
+else the machine does falls on all; values are medians over the rounds. Where the items are many, a round encodes a part
+of them that is like the others, and all rounds together encode each once.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ PEERS = {
     ("openvino", "fp32"): "OpenVINO f32",
     ("openvino", "bf16"): "OpenVINO bf16",
 }
+REFERENCE = ("torch", "fp32")  # of the cosines
 PACKAGES = ("torch", "onnxruntime", "openvino")
 _PAUSE = 0.05  # seconds before a pass: threads of the side before, which spin for a while, have gone to sleep by then
 
@@ -67,6 +69,7 @@ class Work:
         str, tuple[str, ...]
     ]  # precision of ours, a row each -> precisions of the peers it is compared with
     call_size: int | None = None  # items a call; None: all in one
+    in_parts: bool = False  # a round encodes one part of the items
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Networks:
     folders: dict[str, Path]
     root: Path
 
-    def job(self, work: Work, side: str, precision: str, threads: int) -> dict[str, Any]:
+    def job(self, work: Work, side: str, precision: str, threads: int, slices: int = 1) -> dict[str, Any]:
         """What benchmarks.encode_side needs to know."""
         return {
             "side": side,
@@ -89,6 +92,7 @@ class Networks:
             "items": str(work.items),
             "count": work.count,
             "call_size": work.call_size,
+            "slices": slices,
         }
 
     def _onnx(self, network: str) -> Path:
@@ -200,14 +204,15 @@ def _works(inputs: _Inputs) -> list[Work]:
     plots = f"MiniLM on the {inputs.sentences:,} {inputs.kind} sentences of the catalogue's plots"
     minilm = [
         Work(f"{plots}, tokenisation included", "ms a sentence", "MiniLM", "texts",
-             root / "sentences.json", inputs.sentences, best),
+             root / "sentences.json", inputs.sentences, best, in_parts=True),
         Work("MiniLM one query of ~12 words, tokenisation included", "ms a query", "MiniLM", "texts",
              root / "queries.json", queries, best, 1),
         Work("MiniLM on texts of 64 tokens in calls of 32, tokenisation included", "ms a text", "MiniLM", "texts",
              root / "exact.json", 128, best, 32),
     ]  # fmt: skip
     efficientnet = Work(f"EfficientNet-Lite0 on the {inputs.posters:,} posters, JPEG bytes to vectors", "ms an image",
-                        "EfficientNet-Lite0", "images", root / "posters", inputs.posters, best)  # fmt: skip
+                        "EfficientNet-Lite0", "images", root / "posters", inputs.posters, best,
+                        in_parts=True)  # fmt: skip
     return [*vit, *minilm, efficientnet]
 
 
@@ -250,28 +255,38 @@ def _words_of(tokenizer: Any, text: str, count: int) -> str:
 
 
 def _sides(peer_precisions: tuple[str, ...], ours: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [*(peer for peer in PEERS if peer[1] in peer_precisions), *(("matinee", precision) for precision in ours)]
+    peers = [peer for peer in PEERS if peer[1] in peer_precisions]
+    if ("torch", "bf16") in peers and "bf16" in ours and "fp32" not in ours:
+        peers.remove(("torch", "fp32"))  # never the faster of PyTorch's two, and by far the slowest of all
+    return [*peers, *(("matinee", precision) for precision in ours)]
+
+
+def _vectors(job: dict[str, Any], scratch: Path) -> np.ndarray:
+    """Of one pass that is not timed."""
+    with _Child([job], scratch) as child:
+        return child.vectors[0]
 
 
 def _measure(work: Work, networks: Networks, arguments: argparse.Namespace, scratch: Path) -> list[Row]:
-    # PyTorch in fp32 always runs: it is the reference of the cosines.
-    needed = {"fp32", *(precision for precisions in work.rivals.values() for precision in precisions)}
+    needed = {precision for precisions in work.rivals.values() for precision in precisions}
     sides = _sides(tuple(needed), tuple(work.rivals))
     seconds: dict[tuple[str, str], list[float]] = {side: [] for side in sides}
-    vectors = {}
+    slices = arguments.rounds if work.in_parts else 1
+    vectors = {REFERENCE: _vectors(networks.job(work, *REFERENCE, arguments.threads, slices), scratch)}
     with ExitStack() as stack:
         children = {}
         for side, precision in sides:
-            job = networks.job(work, side, precision, arguments.threads)
+            job = networks.job(work, side, precision, arguments.threads, slices)
             child = stack.enter_context(_Child([job], scratch))
             children[side, precision] = child
             vectors[side, precision] = child.vectors[0]
-        for _ in range(arguments.rounds):
+        for number in range(arguments.rounds):
+            items = len(range(number % slices, work.count, slices))
             for name, child in children.items():
                 time.sleep(_PAUSE)
-                seconds[name].append(child.run())
-    value = {side: 1e3 * statistics.median(times) / work.count for side, times in seconds.items()}
-    reference = vectors["torch", "fp32"]
+                seconds[name].append(child.run() / items)
+    value = {side: 1e3 * statistics.median(times) for side, times in seconds.items()}
+    reference = vectors[REFERENCE]
     rows = []
     for precision, rivals in work.rivals.items():
         title = work.name.format(precision=precision)
@@ -281,7 +296,7 @@ def _measure(work: Work, networks: Networks, arguments: argparse.Namespace, scra
                 unit=work.unit,
                 better="lower",
                 ours=value["matinee", precision],
-                peers={PEERS[peer]: value[peer] for peer in PEERS if peer[1] in rivals},
+                peers={PEERS[peer]: value[peer] for peer in value if peer in PEERS and peer[1] in rivals},
                 cosine_to_reference=_lowest_cosine(vectors["matinee", precision], reference),
             )
         )
@@ -358,7 +373,7 @@ class _Child:
         self._process.wait()
 
     def run(self) -> float:
-        """Seconds of one pass."""
+        """Seconds of the next pass."""
         assert self._process.stdin
         self._process.stdin.write("run\n")
         self._process.stdin.flush()
@@ -383,15 +398,18 @@ numbers are also in `benchmarks/results/encode.json`.
 {rows}
 The ratio is Matinee's value by the best peer's: below 1 is better where lower is better, above 1 where higher is. Peers
 are those a row is meant to be compared with: for ViT-B/32 in bf16 and int8 those that compute in bf16, in fp32 those in
-fp32; for the others all, whatever their precision. On a processor without bf16 instructions only fp32 and int8 run.
+fp32; for the others all, whatever their precision (PyTorch's fp32 only where it has no bf16, which is faster). On a
+processor without bf16 instructions only fp32 and int8 run.
 
 Peers are used as their own users would use them: texts sorted by length before they are batched by 32, the fast
 tokenizer; posters decoded and resized by Pillow on all threads while the network runs, in batches of 32. PyTorch runs
 in `inference_mode` with channels-last images; ONNX Runtime and OpenVINO run the network exported from PyTorch to ONNX,
 OpenVINO with its latency hint, and with the shape fixed for ViT-B/32. ViT-B/32 has its real shape with generated
 weights, and begins at normalised pixels. The cosine is the lowest over all items to PyTorch in fp32; for posters it
-includes the difference between two JPEG decoders. Memory is that of a whole process after one query and one image: RSS
-what is resident, PSS with shared pages counted in proportion. Rows "a core" run on one thread.
+includes the difference between two JPEG decoders. Of the sentences and posters a round encodes a part that is like the
+others, and all rounds together encode each once; their cosine is over the first part. Memory is that of a whole process
+after one query and one image: RSS what is resident, PSS with shared pages counted in proportion. Rows "a core" run on
+one thread.
 """
 
 

@@ -1,7 +1,8 @@
 """One side of the encoding benchmark, in a process of its own: ``python -m benchmarks.encode_side JOB.json``.
 
 Prepares and warms up, tells in a line how much memory it has taken, then makes one timed pass for every line it reads
-and answers with the seconds it took. The first pass's vectors are saved, so that sides can be compared. Peers are used
+and answers with the seconds it took. A pass is one slice of the items, the next of them every time; the first slice is
+the warm-up too, and its vectors are saved, so that sides can be compared. Peers are used
 as their own users would use them: texts sorted by length before they are batched, the fast tokenizer on all threads,
 Pillow decoding on all threads while the network runs; PyTorch with channels-last images in inference mode, ONNX Runtime
 and OpenVINO with the network exported to ONNX, OpenVINO with the shape fixed where every call has the same.
@@ -22,26 +23,25 @@ import numpy as np
 
 BATCH = 32
 
-Pass = Callable[[], np.ndarray]
+Encode = Callable[[Any], np.ndarray]  # items to vectors (B, D)
 Network = Callable[..., np.ndarray]  # arrays of a batch to vectors (B, D)
 
 
-def matinee_texts(job: dict[str, Any], texts: list[str]) -> Pass:
+def matinee_texts(job: dict[str, Any]) -> Encode:
     import matinee
 
     encoder = matinee.Encoder.load(Path(job["folder"]), job["precision"])
     assert isinstance(encoder, matinee.TextEncoder)
-    size = job["call_size"] or len(texts)
-    return lambda: np.concatenate([encoder.encode(texts[i : i + size]) for i in range(0, len(texts), size)])
+    return in_calls(job, encoder.encode)
 
 
-def matinee_images(job: dict[str, Any], images: list[bytes]) -> Pass:
+def matinee_images(job: dict[str, Any]) -> Encode:
     import matinee
 
     encoder = matinee.Encoder.load(Path(job["folder"]), job["precision"])
     assert isinstance(encoder, matinee.ImageEncoder)
 
-    def run() -> np.ndarray:
+    def run(images: list[bytes]) -> np.ndarray:
         encoded = encoder.encode(images)
         assert encoded.errors == [None] * len(images)
         return encoded.vectors
@@ -49,14 +49,24 @@ def matinee_images(job: dict[str, Any], images: list[bytes]) -> Pass:
     return run
 
 
-def matinee_pixels(job: dict[str, Any], pixels: np.ndarray) -> Pass:
+def matinee_pixels(job: dict[str, Any]) -> Encode:
     from matinee import _core
 
     tower = _core.VisionTransformer.load(Path(job["folder"]), job["precision"])
-    return peer_pixels(job, pixels, tower.features)
+    return in_calls(job, tower.features)
 
 
-def peer_texts(job: dict[str, Any], texts: list[str], network: Network) -> Pass:
+def in_calls(job: dict[str, Any], encode: Encode) -> Encode:
+    """The items in calls of the job's size; all in one where it has none."""
+
+    def run(items: Any) -> np.ndarray:
+        size = job["call_size"] or len(items)
+        return np.concatenate([encode(items[i : i + size]) for i in range(0, len(items), size)])
+
+    return run
+
+
+def peer_texts(job: dict[str, Any], network: Network) -> Encode:
     from tokenizers import BertWordPieceTokenizer
 
     tokenizer = BertWordPieceTokenizer(str(Path(job["folder"]) / "vocab.txt"), lowercase=True)
@@ -77,11 +87,10 @@ def peer_texts(job: dict[str, Any], texts: list[str], network: Network) -> Pass:
             vectors.append(network(ids, mask))
         return np.concatenate(vectors)[np.argsort(order)]
 
-    size = job["call_size"] or len(texts)
-    return lambda: np.concatenate([encode(texts[i : i + size]) for i in range(0, len(texts), size)])
+    return in_calls(job, encode)
 
 
-def peer_images(job: dict[str, Any], images: list[bytes], network: Network) -> Pass:
+def peer_images(job: dict[str, Any], network: Network) -> Encode:
     from PIL import Image
 
     config = json.loads((Path(job["folder"]) / "preprocessor_config.json").read_text(encoding="utf-8"))
@@ -106,7 +115,7 @@ def peer_images(job: dict[str, Any], images: list[bytes], network: Network) -> P
             return np.stack([plane.transpose(1, 2, 0) for plane in planes]).transpose(0, 3, 1, 2)
         return np.stack(planes)
 
-    def run() -> np.ndarray:
+    def run(images: list[bytes]) -> np.ndarray:
         chunks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
         features = []
         with ThreadPoolExecutor(job["threads"]) as decoders:
@@ -121,9 +130,8 @@ def peer_images(job: dict[str, Any], images: list[bytes], network: Network) -> P
     return run
 
 
-def peer_pixels(job: dict[str, Any], pixels: np.ndarray, network: Network) -> Pass:
-    size = job["call_size"]
-    return lambda: np.concatenate([network(pixels[i : i + size]) for i in range(0, len(pixels), size)])
+def peer_pixels(job: dict[str, Any], network: Network) -> Encode:
+    return in_calls(job, network)
 
 
 def torch_network(job: dict[str, Any]) -> Network:
@@ -182,12 +190,12 @@ def openvino_network(job: dict[str, Any]) -> Network:
     return run
 
 
-OURS: dict[str, Callable[[dict[str, Any], Any], Pass]] = {
+OURS: dict[str, Callable[[dict[str, Any]], Encode]] = {
     "texts": matinee_texts,
     "images": matinee_images,
     "pixels": matinee_pixels,
 }
-PEERS: dict[str, Callable[[dict[str, Any], Any, Network], Pass]] = {
+PEERS: dict[str, Callable[[dict[str, Any], Network], Encode]] = {
     "texts": peer_texts,
     "images": peer_images,
     "pixels": peer_pixels,
@@ -199,8 +207,8 @@ NETWORKS: dict[str, Callable[[dict[str, Any]], Network]] = {
 }
 
 
-def prepare(job: dict[str, Any]) -> Pass:
-    """Loads the job's items and its network."""
+def prepare(job: dict[str, Any]) -> tuple[Encode, list[Any]]:
+    """Loads the job's network and its items, in slices that are alike."""
     source = Path(job["items"])
     items: Any
     if job["kind"] == "texts":
@@ -209,10 +217,10 @@ def prepare(job: dict[str, Any]) -> Pass:
         items = [path.read_bytes() for path in sorted(source.iterdir())]
     else:
         items = np.load(source)
-    items = items[: job["count"]]
+    slices = [items[: job["count"]][number :: job["slices"]] for number in range(job["slices"])]
     if job["side"] == "matinee":
-        return OURS[job["kind"]](job, items)
-    return PEERS[job["kind"]](job, items, NETWORKS[job["side"]](job))
+        return OURS[job["kind"]](job), slices
+    return PEERS[job["kind"]](job, NETWORKS[job["side"]](job)), slices
 
 
 def memory() -> dict[str, float]:
@@ -227,14 +235,14 @@ def memory() -> dict[str, float]:
 def main() -> None:
     """Serves passes over the networks of its jobs, one after the other, until its input ends."""
     jobs = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    passes = [prepare(job) for job in jobs]
-    for job, run in zip(jobs, passes, strict=True):
-        np.save(job["vectors"], run())  # the warm-up too
+    prepared = [prepare(job) for job in jobs]
+    for job, (encode, slices) in zip(jobs, prepared, strict=True):
+        np.save(job["vectors"], encode(slices[0]))
     print(json.dumps(memory()), flush=True)
-    for _ in sys.stdin:
+    for number, _ in enumerate(sys.stdin):
         start = time.perf_counter()
-        for run in passes:
-            run()
+        for encode, slices in prepared:
+            encode(slices[number % len(slices)])
         print(time.perf_counter() - start, flush=True)
 
 

@@ -3,6 +3,7 @@
 #include <pybind11/stl/filesystem.h>
 #include <pybind11/typing.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "matinee/image/decode.h"
 #include "matinee/image/preprocess.h"
 #include "matinee/image/resize.h"
+#include "matinee/nn/convnet.h"
 #include "numpy_views.h"
 
 namespace py = pybind11;
@@ -20,10 +22,10 @@ namespace py = pybind11;
 namespace {
 
 using Array8 = py::array_t<std::uint8_t>;
-// What Preprocessor.run takes and gives, for the type stubs.
+// What Preprocessor's methods take and give, for the type stubs.
 using Images = py::typing::Iterable<py::typing::Union<py::bytes, py::array>>;
 using Statuses = py::typing::List<py::typing::Optional<MatineeErrorObject>>;
-using Planes = py::typing::Tuple<py::array_t<float>, Statuses>;
+using WithStatuses = py::typing::Tuple<py::array_t<float>, Statuses>;
 
 std::span<const std::uint8_t> byte_view(const py::bytes& data) {
   const std::string_view view = data;
@@ -73,44 +75,94 @@ matinee::Preprocessor make_preprocessor(int height, int width, const std::string
   return matinee::Preprocessor(options, {max_bytes, max_pixels});
 }
 
-Planes run(const matinee::Preprocessor& preprocessor, const Images& images) {
-  std::vector<py::object> owners;  // kept alive while the GIL is released
-  for (const py::handle image : images) owners.push_back(py::reinterpret_borrow<py::object>(image));
-  const std::size_t count = owners.size();
-  std::vector<matinee::ImageSource> sources(count);
-  std::vector<py::object> statuses(count, py::none());
-  for (std::size_t i = 0; i < count; ++i) {
-    const py::object& image = owners[i];
-    try {
-      if (py::isinstance<py::bytes>(image)) {
-        sources[i] = byte_view(py::reinterpret_borrow<py::bytes>(image));
-      } else if (py::isinstance<py::array>(image)) {
-        sources[i] = matinee::bindings::image_view(py::reinterpret_borrow<py::array>(image), "Preprocessor: images");
-      } else {
-        throw matinee::InvalidArgument(
-            "Preprocessor: images: expected bytes of an image file or (H, W, 3) uint8, got " +
-            py::str(py::type::of(image)).cast<std::string>());
+// Images of one call: what the core reads, and what is wrong with each.
+class Batch {
+ public:
+  explicit Batch(const Images& images) {
+    for (const py::handle image : images) owners_.push_back(py::reinterpret_borrow<py::object>(image));
+    sources_.resize(owners_.size());
+    statuses_.assign(owners_.size(), py::none());
+    for (std::size_t i = 0; i < owners_.size(); ++i) {
+      try {
+        sources_[i] = source(owners_[i]);
+      } catch (const matinee::InvalidArgument&) {
+        statuses_[i] = python_error(std::current_exception());
+        sources_[i] = matinee::ImageView{};  // the core reports it too and leaves zeros
       }
-    } catch (const matinee::InvalidArgument&) {
-      statuses[i] = python_error(std::current_exception());
-      sources[i] = matinee::ImageView{};  // the core reports it too and leaves zeros
     }
   }
+
+  const std::vector<matinee::ImageSource>& sources() const { return sources_; }
+
+  Statuses statuses(const std::vector<std::exception_ptr>& errors) const {
+    py::list result(errors.size());
+    for (std::size_t i = 0; i < errors.size(); ++i) {
+      result[i] = errors[i] && statuses_[i].is_none() ? python_error(errors[i]) : statuses_[i];
+    }
+    return Statuses(result);
+  }
+
+ private:
+  static matinee::ImageSource source(const py::object& image) {
+    if (py::isinstance<py::bytes>(image)) return byte_view(py::reinterpret_borrow<py::bytes>(image));
+    if (py::isinstance<py::array>(image)) {
+      return matinee::bindings::image_view(py::reinterpret_borrow<py::array>(image), "Preprocessor: images");
+    }
+    throw matinee::InvalidArgument("Preprocessor: images: expected bytes of an image file or (H, W, 3) uint8, got " +
+                                   py::str(py::type::of(image)).cast<std::string>());
+  }
+
+  std::vector<py::object> owners_;  // kept alive while the GIL is released
+  std::vector<matinee::ImageSource> sources_;
+  std::vector<py::object> statuses_;
+};
+
+WithStatuses run(const matinee::Preprocessor& preprocessor, const Images& images) {
+  const Batch batch(images);
   const auto& options = preprocessor.options();
   py::array_t<float> planes(
-      std::vector<py::ssize_t>{static_cast<py::ssize_t>(count), 3, options.height, options.width});
+      std::vector<py::ssize_t>{static_cast<py::ssize_t>(batch.sources().size()), 3, options.height, options.width});
   float* out = planes.mutable_data();
   std::vector<std::exception_ptr> errors;
   {
     const py::gil_scoped_release release;
-    errors = preprocessor.run(sources, out);
+    errors = preprocessor.run(batch.sources(), out);
   }
-  py::list result(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (errors[i] && statuses[i].is_none()) statuses[i] = python_error(errors[i]);
-    result[i] = statuses[i];
+  return WithStatuses(py::make_tuple(planes, batch.statuses(errors)));
+}
+
+// From files to features, an image staying on one thread all the way.
+WithStatuses features_of(const matinee::Preprocessor& preprocessor, const Images& images,
+                         const matinee::ConvNet& network) {
+  const auto& options = preprocessor.options();
+  const auto size = static_cast<int>(network.image_size());
+  if (options.height != size || options.width != size) {
+    throw matinee::InvalidArgument("features: expected a preprocessor for (" + std::to_string(size) + ", " +
+                                   std::to_string(size) + "), got (" + std::to_string(options.height) + ", " +
+                                   std::to_string(options.width) + ")");
   }
-  return Planes(py::make_tuple(planes, result));
+  const Batch batch(images);
+  const std::size_t count = batch.sources().size();
+  py::array_t<float> features({static_cast<py::ssize_t>(count), static_cast<py::ssize_t>(network.dimension())});
+  const matinee::MatrixView<float> out(features.mutable_data(), count, network.dimension());
+  std::vector<std::exception_ptr> errors(count);
+  {
+    const py::gil_scoped_release release;
+    network.features_from(
+        [&](std::size_t row, float* pixels) {
+          try {
+            preprocessor.run_one(batch.sources()[row], pixels);
+          } catch (...) {
+            errors[row] = std::current_exception();
+            std::fill_n(pixels, preprocessor.floats_per_image(), 0.0F);
+          }
+        },
+        out);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (errors[i]) std::fill_n(out.row(i), out.cols, 0.0F);
+    }
+  }
+  return WithStatuses(py::make_tuple(features, batch.statuses(errors)));
 }
 
 }  // namespace
@@ -177,7 +229,8 @@ void bind_image(py::module_& module) {
           py::arg("max_pixels") = limits.max_pixels, "From the preprocessor_config.json of a model folder.")
       .def_property_readonly("height", [](const matinee::Preprocessor& self) { return self.options().height; })
       .def_property_readonly("width", [](const matinee::Preprocessor& self) { return self.options().width; })
-      .def(
-          "run", &run, py::arg("images"),
-          "Planes (B, 3, H, W) of image files and (H, W, 3) arrays, and an error or None for each; failed ones are 0.");
+      .def("run", &run, py::arg("images"),
+           "Planes (B, 3, H, W) of image files and (H, W, 3) arrays, and an error or None for each; failed ones are 0.")
+      .def("features", &features_of, py::arg("images"), py::arg("network"),
+           "Features (B, D) of the same by a ConvNet, and an error or None for each; failed ones are 0.");
 }

@@ -6,9 +6,9 @@ PYBIND11_MODULE(_core, module) {
   module.attr("torch_source") = MATINEE_TORCH_SOURCE;  // system, python or off: how matinee._torch was built
   register_errors(module);
   bind_core(module);
-  bind_image(module);
-  bind_text(module);
   bind_nn(module);
+  bind_image(module);  // after the networks, which it names
+  bind_text(module);
   bind_batcher(module);
   bind_ann(module);
 }

@@ -38,6 +38,129 @@ __all__: list[str] = [
     "torch_source",
 ]
 
+class TokenEncoder:
+    """
+    A transformer over tokens: BERT, the text tower of CLIP, or over items; safe for concurrent callers.
+    """
+    @staticmethod
+    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> TokenEncoder:
+        """
+        Load a model folder; precision auto, fp32, bf16 or int8.
+        """
+    def activation_ranges(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
+        """
+        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
+        """
+    def encode(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Packed token ids (T,) int32 and offsets (B + 1,) int64 to vectors (B, D) float32.
+        """
+    def hidden_states(
+        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Rows after the embeddings and after each layer, (L + 1, T, H) float32.
+        """
+    @property
+    def dimension(self) -> int:
+        """
+        Values per text.
+        """
+    @property
+    def max_tokens(self) -> int:
+        """
+        Most tokens of one text.
+        """
+    @property
+    def precision(self) -> str:
+        """
+        fp32, bf16 or int8.
+        """
+    @property
+    def vocabulary(self) -> int:
+        """
+        Token ids are below this.
+        """
+
+class VisionTransformer:
+    """
+    The image tower of CLIP; safe for concurrent callers.
+    """
+    @staticmethod
+    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> VisionTransformer:
+        """
+        Load a model folder; precision auto, fp32, bf16 or int8.
+        """
+    def activation_ranges(
+        self, pixels: numpy.typing.NDArray[typing.Any]
+    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
+        """
+        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
+        """
+    def features(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Normalised pixels (B, 3, S, S) float32 to vectors (B, D) float32.
+        """
+    def hidden_states(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Rows after the embeddings and after each layer, (L + 1, B * num_tokens, H) float32.
+        """
+    @property
+    def dimension(self) -> int:
+        """
+        Values per image.
+        """
+    @property
+    def image_size(self) -> int:
+        """
+        Images are this wide and high.
+        """
+    @property
+    def num_tokens(self) -> int:
+        """
+        Patches of an image and the class token.
+        """
+    @property
+    def precision(self) -> str:
+        """
+        fp32, bf16 or int8.
+        """
+
+class ConvNet:
+    """
+    EfficientNet-Lite features; safe for concurrent callers.
+    """
+    @staticmethod
+    def load(
+        folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto", *, stages: bool = False
+    ) -> ConvNet:
+        """
+        Load a model folder; precision auto, fp32 or bf16; stages: what the stages see follows the 1280 features.
+        """
+    def features(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Normalised pixels (B, 3, S, S) float32 to features (B, D) float32.
+        """
+    @property
+    def dimension(self) -> int:
+        """
+        Values per image.
+        """
+    @property
+    def image_size(self) -> int:
+        """
+        Images are this wide and high.
+        """
+    @property
+    def precision(self) -> str:
+        """
+        fp32 or bf16.
+        """
+
 class Preprocessor:
     """
     Images to the float32 (B, 3, H, W) input of a model; immutable, thread-safe.
@@ -79,6 +202,12 @@ class Preprocessor:
         max_bytes: typing.SupportsIndex = 20971520,
         max_pixels: typing.SupportsIndex = 50000000,
     ) -> None: ...
+    def features(
+        self, images: collections.abc.Iterable[bytes | numpy.typing.NDArray[typing.Any]], network: ConvNet
+    ) -> tuple[numpy.typing.NDArray[numpy.float32], list[matinee.errors.MatineeError | None]]:
+        """
+        Features (B, D) of the same by a ConvNet, and an error or None for each; failed ones are 0.
+        """
     def run(
         self, images: collections.abc.Iterable[bytes | numpy.typing.NDArray[typing.Any]]
     ) -> tuple[numpy.typing.NDArray[numpy.float32], list[matinee.errors.MatineeError | None]]:
@@ -189,127 +318,6 @@ class ClipBpe:
     def vocabulary_size(self) -> int:
         """
         Tokens, the two markers included.
-        """
-
-class TokenEncoder:
-    """
-    A transformer over tokens: BERT, the text tower of CLIP, or over items; safe for concurrent callers.
-    """
-    @staticmethod
-    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> TokenEncoder:
-        """
-        Load a model folder; precision auto, fp32, bf16 or int8.
-        """
-    def activation_ranges(
-        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
-    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
-        """
-        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
-        """
-    def encode(
-        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
-    ) -> numpy.typing.NDArray[numpy.float32]:
-        """
-        Packed token ids (T,) int32 and offsets (B + 1,) int64 to vectors (B, D) float32.
-        """
-    def hidden_states(
-        self, token_ids: numpy.typing.NDArray[typing.Any], offsets: numpy.typing.NDArray[typing.Any]
-    ) -> numpy.typing.NDArray[numpy.float32]:
-        """
-        Rows after the embeddings and after each layer, (L + 1, T, H) float32.
-        """
-    @property
-    def dimension(self) -> int:
-        """
-        Values per text.
-        """
-    @property
-    def max_tokens(self) -> int:
-        """
-        Most tokens of one text.
-        """
-    @property
-    def precision(self) -> str:
-        """
-        fp32, bf16 or int8.
-        """
-    @property
-    def vocabulary(self) -> int:
-        """
-        Token ids are below this.
-        """
-
-class VisionTransformer:
-    """
-    The image tower of CLIP; safe for concurrent callers.
-    """
-    @staticmethod
-    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> VisionTransformer:
-        """
-        Load a model folder; precision auto, fp32, bf16 or int8.
-        """
-    def activation_ranges(
-        self, pixels: numpy.typing.NDArray[typing.Any]
-    ) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
-        """
-        What int8 is calibrated with: the largest magnitude of each channel of each product's input.
-        """
-    def features(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
-        """
-        Normalised pixels (B, 3, S, S) float32 to vectors (B, D) float32.
-        """
-    def hidden_states(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
-        """
-        Rows after the embeddings and after each layer, (L + 1, B * num_tokens, H) float32.
-        """
-    @property
-    def dimension(self) -> int:
-        """
-        Values per image.
-        """
-    @property
-    def image_size(self) -> int:
-        """
-        Images are this wide and high.
-        """
-    @property
-    def num_tokens(self) -> int:
-        """
-        Patches of an image and the class token.
-        """
-    @property
-    def precision(self) -> str:
-        """
-        fp32, bf16 or int8.
-        """
-
-class ConvNet:
-    """
-    EfficientNet-Lite0 features on oneDNN; safe for concurrent callers.
-    """
-    @staticmethod
-    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> ConvNet:
-        """
-        Load a model folder; precision auto, fp32 or bf16.
-        """
-    def features(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
-        """
-        Normalised pixels (B, 3, S, S) float32 to features (B, 1280) float32.
-        """
-    @property
-    def dimension(self) -> int:
-        """
-        Values per image.
-        """
-    @property
-    def image_size(self) -> int:
-        """
-        Images are this wide and high.
-        """
-    @property
-    def precision(self) -> str:
-        """
-        fp32 or bf16.
         """
 
 class TextBatcher:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,8 @@ Precision: TypeAlias = Literal["auto", "fp32", "bf16", "int8"]
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Image: TypeAlias = bytes | npt.NDArray[np.uint8] | Path
 Progress: TypeAlias = Callable[[str, int, int], None]  # ("texts" or "images", done, total)
+_Contents: TypeAlias = list[bytes | npt.NDArray[np.uint8]]  # of images: files, or pixels
+_Prepared = TypeVar("_Prepared")
 
 # Items a call into the core; between calls progress is told and Ctrl-C is heard (about a second on two cores).
 _TEXTS_A_CHUNK = 256
@@ -287,23 +289,59 @@ class ImageEncoder(Encoder):
         not depend on the others. `progress` is called as ("images", done, total). Raises Overloaded where too much
         waits; KeyboardInterrupt stops between chunks.
         """
-        features = self._batcher.encode if len(images) <= _IMAGES_THAT_JOIN else self._network.features
+        if len(images) <= _IMAGES_THAT_JOIN:
+            return self._encode_by_pixels(images, self._batcher.encode, progress)
+        if isinstance(self._network, _core.ConvNet):
+            return self._encode_by_image(images, self._network, progress)
+        return self._encode_by_pixels(images, self._network.features, progress)
+
+    def _encode_by_image(
+        self, images: Sequence[Image], network: _core.ConvNet, progress: Progress | None
+    ) -> EncodedImages:
+        """Each core thread takes an image from its bytes to its vector: pixels never leave that core's cache."""
+
+        def encode(contents: _Contents, errors: list[MatineeError | None]) -> Vectors:
+            vectors, found = self._preprocessor.features(contents, network)
+            errors[:] = [known or error for known, error in zip(errors, found, strict=True)]
+            return vectors
+
+        return self._in_chunks(images, _contents, encode, progress)
+
+    def _encode_by_pixels(
+        self, images: Sequence[Image], features: Callable[[Vectors], Vectors], progress: Progress | None
+    ) -> EncodedImages:
+        """All pixels of a chunk first, since the network wants many images at once."""
+
+        def encode(pixels: Vectors, errors: list[MatineeError | None]) -> Vectors:
+            vectors = np.zeros((len(pixels), self.dimension), np.float32)
+            good = [i for i, error in enumerate(errors) if error is None]
+            if good:
+                vectors[good] = features(_rows(pixels, good))
+            return vectors
+
+        # Pixels are made by the core's threads too, which pick them up where the network leaves one idle.
+        return self._in_chunks(images, self._pixels, encode, progress)
+
+    def _in_chunks(
+        self,
+        images: Sequence[Image],
+        prepare: Callable[[Sequence[Image]], tuple[_Prepared, list[MatineeError | None]]],
+        encode: Callable[[_Prepared, list[MatineeError | None]], Vectors],
+        progress: Progress | None,
+    ) -> EncodedImages:
+        """`encode` may add to the errors; the next chunk is prepared while it is busy with this one."""
         vectors = np.zeros((len(images), self.dimension), np.float32)
         errors: list[MatineeError | None] = []
         starts = range(0, len(images), _IMAGES_A_CHUNK)
-        # The next chunk is read and decoded while the network is busy with this one. The helper only waits: decoding
-        # itself runs on the core's threads, which pick it up where the network leaves one idle.
-        with ThreadPoolExecutor(1, thread_name_prefix="matinee-decode") as helper:
+        with ThreadPoolExecutor(1, thread_name_prefix="matinee-prepare") as helper:
             chunks = [images[start : start + _IMAGES_A_CHUNK] for start in starts]
-            coming = helper.submit(self._pixels, chunks[0]) if chunks else None
+            coming = helper.submit(prepare, chunks[0]) if chunks else None
             for number, start in enumerate(starts):
                 assert coming is not None
-                pixels, chunk_errors = coming.result()
+                prepared, chunk_errors = coming.result()
                 if number + 1 < len(chunks):
-                    coming = helper.submit(self._pixels, chunks[number + 1])
-                good = [i for i, error in enumerate(chunk_errors) if error is None]
-                if good:
-                    vectors[[start + i for i in good]] = features(_rows(pixels, good))
+                    coming = helper.submit(prepare, chunks[number + 1])
+                vectors[start : start + len(chunks[number])] = encode(prepared, chunk_errors)
                 errors += chunk_errors
                 if progress:
                     progress("images", len(errors), len(images))
@@ -347,19 +385,25 @@ class ImageEncoder(Encoder):
 
     def _pixels(self, images: Sequence[Image]) -> tuple[npt.NDArray[np.float32], list[MatineeError | None]]:
         """Network input (B, 3, S, S) and an error or None for each image."""
-        unread: dict[int, MatineeError] = {}
-        contents: list[bytes | npt.NDArray[Any]] = []
-        for i, image in enumerate(images):
-            if isinstance(image, Path):
-                try:
-                    contents.append(_read_image(image))
-                except MatineeError as error:
-                    unread[i] = error
-                    contents.append(b"")
-            else:
-                contents.append(image)
+        contents, unread = _contents(images)
         pixels, errors = self._preprocessor.run(contents)
-        return pixels, [unread.get(i, error) for i, error in enumerate(errors)]
+        return pixels, [known or error for known, error in zip(unread, errors, strict=True)]
+
+
+def _contents(images: Sequence[Image]) -> tuple[_Contents, list[MatineeError | None]]:
+    """What the core reads, and an error or None for each image; one that cannot be read is empty."""
+    contents: _Contents = []
+    errors: list[MatineeError | None] = []
+    for image in images:
+        error = None
+        if isinstance(image, Path):
+            try:
+                image = _read_image(image)  # noqa: PLW2901  from here on it is its content
+            except MatineeError as raised:
+                image, error = b"", raised  # noqa: PLW2901
+        contents.append(image)
+        errors.append(error)
+    return contents, errors
 
 
 def _rows(pixels: npt.NDArray[np.float32], rows: list[int]) -> npt.NDArray[np.float32]:

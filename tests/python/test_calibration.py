@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 import matinee
 from matinee import Encoder, FormatError, InvalidArgument, NotFound, models
 from matinee.errors import MatineeError
-from tests.python.text.simple_tokenizer import vocabulary
-from tests.python.tiny_clip import make_clip, write_clip
+from tests.python.tiny_clip import make_clip, write_clip, write_clip_inputs
 from tests.python.tiny_folders import WORDS, write_text_model
 
 TEXTS = [" ".join(WORDS[(i * 7 + j * j) % len(WORDS)] for j in range(3 + i % 9)) for i in range(80)]
@@ -44,14 +42,9 @@ def test_a_calibrated_text_model_is_nearer_to_fp32_and_says_how_near(tmp_path: P
 
 
 def test_a_joint_model_is_calibrated_on_texts_and_images(tmp_path: Path) -> None:
-    folder = write_clip(tmp_path / "clip", make_clip("small"))
-    size = {"height": 30, "width": 30}
-    settings = {"do_resize": True, "size": size, "resample": 3, "do_rescale": True, "do_normalize": True,
-                "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}  # fmt: skip
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    model = make_clip("small")
+    folder = write_clip_inputs(write_clip(tmp_path / "clip", model), model)
     letters = list("abcdefghijklmnopqrstuvwxyz")
-    (folder / "vocab.json").write_text(json.dumps(vocabulary([])))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (40, 30, 3), dtype=np.uint8) for _ in range(40)]
     texts = ["".join(rng.choice(letters, 6)) for _ in range(40)]

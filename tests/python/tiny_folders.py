@@ -54,6 +54,31 @@ def write_text_model(folder: Path, *, hidden: int = 16, max_tokens: int = 12) ->
     return folder
 
 
+def write_item_model(folder: Path) -> Path:
+    """An item transformer of one layer over 30 items, for sessions of up to 9."""
+    h, inner, items, longest = 16, 24, 30, 9
+    config = {
+        "model_type": "sasrec", "hidden_act": "relu", "hidden_size": h, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": inner, "vocab_size": items,
+        "max_position_embeddings": longest, "layer_norm_eps": 1e-5,
+    }  # fmt: skip
+    facts = {"name": "tiny-items", "family": "sasrec", "kind": "items", "normalize": False}
+    shapes: dict[str, tuple[int, ...]] = {
+        "item_embeddings.weight": (items, h), "position_embeddings.weight": (longest, h),
+    }  # fmt: skip
+    for norm in ("final_norm", "layers.0.attention_norm", "layers.0.feed_forward_norm"):
+        shapes |= {f"{norm}.weight": (h,), f"{norm}.bias": (h,)}
+    for name, out, into in [
+        *((f"attention.{part}", h, h) for part in ("query", "key", "value", "output")),
+        ("feed_forward.in", inner, h), ("feed_forward.out", h, inner),
+    ]:  # fmt: skip
+        shapes |= {f"layers.0.{name}.weight": (out, into), f"layers.0.{name}.bias": (out,)}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "matinee.json").write_text(json.dumps(facts))
+    _write_tensors(folder, shapes)
+    return folder
+
+
 def write_image_model(folder: Path, *, image_size: int = 32) -> Path:
     """EfficientNet-Lite0, for images of `image_size`."""
     shapes: dict[str, tuple[int, ...]] = {}

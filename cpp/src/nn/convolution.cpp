@@ -11,26 +11,23 @@ namespace {
 
 memory::dim dim(std::size_t value) { return static_cast<memory::dim>(value); }
 
-memory::desc image_desc(std::size_t channels, std::size_t size, Precision precision, memory::format_tag layout) {
-  return {{1, dim(channels), dim(size), dim(size)}, data_type(precision), layout};
+memory::desc image_desc(std::size_t channels, std::size_t size, memory::format_tag layout) {
+  return {{1, dim(channels), dim(size), dim(size)}, memory::data_type::f32, layout};
 }
 
 }  // namespace
 
-Convolution::Convolution(const std::vector<float>& weight, const std::vector<float>& bias,
-                         const ConvolutionShape& shape, const Options& options)
-    : shape_(shape) {
-  source_ = image_desc(shape.in_channels, shape.in_size, options.precision, memory::format_tag::nhwc);
-  destination_ = image_desc(shape.out_channels, shape.out_size(), options.output, memory::format_tag::nhwc);
+Convolution::Convolution(const FoldedConvolution& convolution, const Options& options) : shape_(convolution.shape) {
+  const ConvolutionShape& shape = shape_;
+  source_ = image_desc(shape.in_channels, shape.in_size, memory::format_tag::nhwc);
+  destination_ = image_desc(shape.out_channels, shape.out_size(), memory::format_tag::nhwc);
   const memory::dim k = dim(shape.kernel);
   const memory::dims filter = shape.depthwise ? memory::dims{dim(shape.out_channels), 1, 1, k, k}
                                               : memory::dims{dim(shape.out_channels), dim(shape.in_channels), k, k};
-  const memory::desc filter_wanted(filter, data_type(options.precision), memory::format_tag::any);
+  const memory::desc filter_wanted(filter, memory::data_type::f32, memory::format_tag::any);
   const memory::desc bias_desc({dim(shape.out_channels)}, memory::data_type::f32, memory::format_tag::x);
-  const std::size_t reach = (shape.out_size() - 1) * shape.stride + shape.kernel;
-  const std::size_t padding = std::max(reach, shape.in_size) - shape.in_size;
-  const memory::dim before = dim(padding / 2);
-  const memory::dim after = dim(padding) - before;
+  const memory::dim before = dim(shape.padding_before());
+  const memory::dim after = dim(shape.padding()) - before;
 
   dnnl::primitive_attr attr = user_scratchpad_attr();
   dnnl::post_ops post_ops;
@@ -44,10 +41,11 @@ Convolution::Convolution(const std::vector<float>& weight, const std::vector<flo
   const dnnl::convolution_forward::primitive_desc primitive_desc(desc, attr, cpu_engine());
   primitive_ = dnnl::convolution_forward(primitive_desc);
   scratchpad_ = primitive_desc.scratchpad_desc();
-  weights_ = packed(
-      weight, {filter, memory::data_type::f32, shape.depthwise ? memory::format_tag::goihw : memory::format_tag::oihw},
-      primitive_desc.weights_desc());
-  bias_ = packed(bias, bias_desc, bias_desc);
+  weights_ =
+      packed(convolution.weight,
+             {filter, memory::data_type::f32, shape.depthwise ? memory::format_tag::goihw : memory::format_tag::oihw},
+             primitive_desc.weights_desc());
+  bias_ = packed(convolution.bias, bias_desc, bias_desc);
 }
 
 void Convolution::run(const void* input, void* output, Workspace& workspace) const {
@@ -59,9 +57,9 @@ void Convolution::run(const void* input, void* output, Workspace& workspace) con
           workspace);
 }
 
-PixelReorder::PixelReorder(std::size_t image_size, Precision precision)
-    : source_(image_desc(3, image_size, Precision::kFp32, memory::format_tag::nchw)),
-      destination_(image_desc(3, image_size, precision, memory::format_tag::nhwc)) {
+PixelReorder::PixelReorder(std::size_t image_size)
+    : source_(image_desc(3, image_size, memory::format_tag::nchw)),
+      destination_(image_desc(3, image_size, memory::format_tag::nhwc)) {
   const dnnl::reorder::primitive_desc desc(cpu_engine(), source_, cpu_engine(), destination_, user_scratchpad_attr());
   scratchpad_ = desc.scratchpad_desc();
   primitive_ = dnnl::reorder(desc);

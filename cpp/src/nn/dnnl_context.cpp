@@ -52,10 +52,6 @@ const dnnl::engine& cpu_engine() {
   return engine;
 }
 
-dnnl::memory::data_type data_type(Precision precision) {
-  return precision == Precision::kBf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
-}
-
 void AlignedBuffer::Free::operator()(void* p) const noexcept { std::free(p); }
 
 void* AlignedBuffer::get(std::size_t size) {

@@ -10,18 +10,12 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "matinee/core/error.h"
-#include "matinee/nn/precision.h"
 
 // What all uses of oneDNN in this folder share. No dnnl type leaves cpp/src/nn.
 namespace matinee::nn {
 
 // The one CPU engine of the process; safe for concurrent use.
 const dnnl::engine& cpu_engine();
-
-dnnl::memory::data_type data_type(Precision precision);
-
-// Bytes of one activation in this precision.
-inline std::size_t activation_size(Precision precision) { return precision == Precision::kBf16 ? 2 : 4; }
 
 // A 64-byte aligned block that grows and never shrinks. Its contents are undefined after `get`.
 class AlignedBuffer {
@@ -55,6 +49,7 @@ class Workspace {
     kIntermediate,
     kQuantized,
     kRowScales,
+    kPixels,
     kNumBuffers,
   };
 

@@ -19,6 +19,7 @@ enum class Activation {
   kQuickGelu,  // x sigmoid(1.702 x), of OpenAI's CLIP
   kGeluTanh,   // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
   kRelu,
+  kRelu6,  // min(max(x, 0), 6)
 };
 
 // Note [Packed weights]: a weight matrix (N, K) is kept as panels of 32 outputs. A panel holds K in blocks of 64 bytes

@@ -73,6 +73,8 @@ struct Int8Dot {
 }  // namespace matinee::nn
 
 #define MATINEE_VECTOR_GEMM
+#include "nn/unrolled.h"
+
 #include "nn/gemm_inl.h"
 
 #if defined(__clang__)

@@ -45,6 +45,8 @@ struct Bf16Dot {
 }  // namespace matinee::nn
 
 #define MATINEE_VECTOR_GEMM
+#include "nn/unrolled.h"
+
 #include "nn/gemm_inl.h"
 
 #if defined(__clang__)

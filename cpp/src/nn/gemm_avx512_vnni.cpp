@@ -24,6 +24,8 @@
 #include "nn/dot_int8_vnni.h"
 
 #define MATINEE_VECTOR_GEMM
+#include "nn/unrolled.h"
+
 #include "nn/gemm_inl.h"
 
 #if defined(__clang__)

@@ -1,5 +1,6 @@
 // The fast products, written once over V (nn/kernels_inl.h) and D, how four bytes of inputs meet four bytes of weights:
-// included after both are defined in the file's anonymous namespace. No include guard, nothing from std::.
+// included after both are defined in the file's anonymous namespace, and after unrolled.h. No include guard, nothing
+// from std::.
 //
 // D: kRows, rows taken together; Bf16 and Int8, each with Sum, a vector of kLanes sums (float or int32), and
 //    zero(), step(sum, input, weights): sum += the products of the 4 bytes `input` with those of each lane,
@@ -43,6 +44,7 @@ inline V activate(V x) {
     return V::mul(x, sigmoid(V::mul(cubic, V::set1(2.0F * 0.7978845608F))));
   }
   if constexpr (kActivation == Activation::kRelu) return V::max(x, V::zero());
+  if constexpr (kActivation == Activation::kRelu6) return V::min(V::max(x, V::zero()), V::set1(6.0F));
   return x;
 }
 
@@ -116,29 +118,16 @@ void finish_rows(const GemmCall& call, const T* sums, std::size_t row, std::size
       return finish_as<kInt8, Activation::kGeluTanh>(call, sums, row, rows, column);
     case Activation::kRelu:
       return finish_as<kInt8, Activation::kRelu>(call, sums, row, rows, column);
+    case Activation::kRelu6:
+      return finish_as<kInt8, Activation::kRelu6>(call, sums, row, rows, column);
   }
 }
 
 #if defined(MATINEE_VECTOR_GEMM)
 
-template <std::size_t kValue>
-struct Index {
-  static constexpr std::size_t value = kValue;
-};
-
-// f(Index<0>), f(Index<1>), … written out: GCC 12 keeps an array of sums in registers only where every index is a
-// constant before it optimises; from loops that it unrolls itself it writes all sums to memory at every step.
-template <std::size_t kCount, std::size_t kFirst = 0, typename F>
-[[gnu::always_inline]] inline void repeat(const F& f) {
-  if constexpr (kFirst < kCount) {
-    f(Index<kFirst>{});
-    repeat<kCount, kFirst + 1>(f);
-  }
-}
-
-// kRows rows of inputs with one panel. `rows` <= kRows of them are written.
+// kRows rows of inputs with one panel.
 template <typename Dot, bool kInt8, std::size_t kRows>
-inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t rows, std::size_t panel) {
+inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t panel) {
   constexpr std::size_t kVectors = kPanelColumns / V::kLanes;
   constexpr std::size_t kVectorsATile = kTileColumns / V::kLanes;
   // Rows by threes: a base and one or two strides are one x86 address, so that four pointers do for twelve rows.
@@ -178,21 +167,23 @@ inline void panel_rows(const GemmCall& call, std::size_t first_row, std::size_t 
       Dot::store(out + r.value * kPanelColumns + v.value * V::kLanes, sums[r.value][v.value]);
     });
   });
-  finish_rows<kInt8>(call, out, first_row, rows, panel);
+  finish_rows<kInt8>(call, out, first_row, kRows, panel);
+}
+
+// The rows from `row` on, kRows at a time, and what is left in ever fewer: no row is read that is not there.
+template <typename Dot, bool kInt8, std::size_t kRows>
+inline void panel_rows_from(const GemmCall& call, std::size_t row, std::size_t panel) {
+  for (; row + kRows <= call.num_rows; row += kRows) panel_rows<Dot, kInt8, kRows>(call, row, panel);
+  if constexpr (kRows > 1) {
+    constexpr std::size_t kFewer = kRows > 3 ? kRows / 2 : kRows - 1;
+    panel_rows_from<Dot, kInt8, kFewer>(call, row, panel);
+  }
 }
 
 template <typename Dot, bool kInt8>
 void vector_gemm(const GemmCall& call) {
-  constexpr std::size_t kRows = Dot::kRows;
   for (std::size_t panel = call.begin_panel; panel < call.end_panel; ++panel) {
-    std::size_t row = 0;
-    for (; row + kRows <= call.num_rows; row += kRows) panel_rows<Dot, kInt8, kRows>(call, row, kRows, panel);
-    const std::size_t left = call.num_rows - row;
-    if (left > kRows / 2) {
-      panel_rows<Dot, kInt8, kRows>(call, row, left, panel);
-    } else if (left > 0) {
-      panel_rows<Dot, kInt8, (kRows + 1) / 2>(call, row, left, panel);
-    }
+    panel_rows_from<Dot, kInt8, Dot::kRows>(call, 0, panel);
   }
 }
 

@@ -22,6 +22,8 @@ float activate(float x, Activation activation) {
       return 0.5F * x * (1.0F + std::tanh(0.7978845608F * (x + 0.044715F * x * x * x)));
     case Activation::kRelu:
       return std::max(x, 0.0F);
+    case Activation::kRelu6:
+      return std::clamp(x, 0.0F, 6.0F);
   }
   return x;
 }

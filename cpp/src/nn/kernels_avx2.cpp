@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "nn/conv_kernels.h"
 #include "nn/kernels.h"
 #include "nn/kernels_tables.h"
 
@@ -18,6 +19,10 @@
 
 #include "nn/kernels_inl.h"
 
+#include "nn/unrolled.h"
+
+#include "nn/conv_kernels_inl.h"
+
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
@@ -26,6 +31,7 @@
 
 namespace matinee::nn {
 const Kernels kAvx2Kernels = {layer_norm, attention_fp32, attention_bf16, round_to_bf16};
-}
+const ConvKernels kAvx2ConvKernels = {stem, depthwise<float>, depthwise<std::uint16_t>};
+}  // namespace matinee::nn
 
 #endif  // __x86_64__

@@ -26,6 +26,9 @@ void append(dnnl::post_ops& post_ops, Activation activation) {
     case Activation::kRelu:
       post_ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
       break;
+    case Activation::kRelu6:
+      post_ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_clip, 0.0F, 6.0F);
+      break;
   }
 }
 

@@ -7,7 +7,9 @@ using Fields = std::set<std::string, std::less<>>;
 
 // Fields of config.json that do not change what an encoder computes at inference: training, generation and
 // book-keeping. Files of older libraries carry all of them, with their defaults.
-const Fields kHarmless = {"_name_or_path",
+const Fields kHarmless = {"_attn_implementation_autoset",
+                          "_commit_hash",
+                          "_name_or_path",
                           "architectures",
                           "attention_dropout",
                           "attention_probs_dropout_prob",

@@ -1,5 +1,6 @@
 """The model store: which models there are, and where their checked files lie on this machine."""
 
+from matinee.models.clip_folder import import_clip
 from matinee.models.export import Exported, export_torchscript, export_transformers
 from matinee.models.store import (
     ModelInfo,
@@ -19,6 +20,7 @@ __all__ = [
     "export_transformers",
     "folder_of",
     "home",
+    "import_clip",
     "list_models",
     "pull",
     "resolve",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import FormatError
-from matinee.models.sources import local_folders
+from matinee.errors import FormatError, IoError
+from matinee.models.sources import disk_errors, local_folders
 from matinee.models.spec import registry
 
 
@@ -28,3 +32,25 @@ def weights_file(folder: Path, facts: dict[str, Any]) -> Path:
     if not isinstance(name, str) or not name or Path(name).name != name:
         raise FormatError(f"{folder / 'matinee.json'}: file: expected the name of a file in the folder, got {name!r}")
     return folder / name
+
+
+@contextmanager
+def new_folder(target: Path, where: str) -> Iterator[Path]:
+    """A scratch folder that becomes `target` when the block ends well, and is gone otherwise.
+
+    Raises IoError, naming the caller `where`, for a target that is there and not an empty folder, or cannot be written.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise IoError(f"{where}: folder: expected a new or empty folder, got {target}")
+    with disk_errors(f"{where}: folder"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        scratch.chmod(0o755)
+    try:
+        yield scratch
+        with disk_errors(f"{where}: writing {target}"):
+            if target.exists():
+                target.rmdir()
+            scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

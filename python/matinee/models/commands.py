@@ -1,4 +1,4 @@
-"""``matinee models list|pull|verify|card|export``: registers itself with the command line's parser."""
+"""``matinee models list|pull|verify|card|calibrate|import|export``: registers itself with the command line's parser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from matinee.errors import MatineeError
-from matinee.models import export, sources, store
+from matinee.models import clip_folder, export, sources, store
 from matinee.models.spec import registry
 
 
@@ -51,6 +51,16 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     part.add_argument("--texts", type=Path, metavar="FILE", help="texts of the kind to be encoded, one a line")
     part.add_argument("--images", type=Path, metavar="FOLDER", help="images of the kind to be encoded")
     part.set_defaults(run=_calibrate)
+
+    part = parts.add_parser(
+        "import",
+        help="make a model folder of a CLIP",
+        description="Reads a CLIP in the layout of transformers or of open_clip, whose tensors have OpenAI's names.",
+    )
+    part.add_argument("source", type=Path, metavar="SOURCE", help="the folder with the CLIP's files")
+    part.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model folder to write")
+    part.add_argument("--name", help="what the model is called; default: the folder's name")
+    part.set_defaults(run=_import)
 
     part = parts.add_parser(
         "export",
@@ -145,6 +155,12 @@ def _calibrate(args: argparse.Namespace) -> int:
     images = sorted(path for path in args.images.iterdir() if path.is_file()) if args.images else None
     for agreement in calibrate(args.model, texts=texts, images=images):
         print(_told(asdict(agreement)))
+    return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    path = clip_folder.import_clip(args.source, args.out, name=args.name)
+    print(f"{path}: load it with matinee.Encoder.load({str(path.absolute())!r})")
     return 0
 
 

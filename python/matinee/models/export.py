@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from matinee.errors import FormatError, InvalidArgument, IoError, NotFound
+from matinee.errors import FormatError, InvalidArgument, NotFound
+from matinee.models.brought import new_folder
 from matinee.models.export_check import TOLERANCE
 from matinee.models.sources import disk_errors
 
@@ -77,11 +78,9 @@ def export_torchscript(
     where, target = "export_torchscript", Path(folder)
     if _core.torch_source == "off":
         raise NotFound(f"{where}: this build has no libtorch to check the file with; build with -DMATINEE_TORCH=system")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise IoError(f"{where}: folder: expected a new or empty folder, got {target}")
     kind = _kind(example, where)
     facts: dict[str, Any] = {"name": name or target.name, "kind": kind, "family": "torchscript", "file": _FILE}
-    with _scratch(target) as scratch:
+    with new_folder(target, where) as scratch:
         if kind == "image":
             _put_preprocessor(scratch, preprocessor, example, where)
             highest = 0
@@ -104,9 +103,6 @@ def export_torchscript(
             facts["any_length"] = found["any_length"]
         with disk_errors(f"{where}: writing {target}"):
             (scratch / "matinee.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-            if target.exists():
-                target.rmdir()
-            scratch.rename(target)
     any_length = bool(found["any_length"])
     return Exported(target, kind, facts["dimension"], any_length, found["libtorch"], found["difference"])
 
@@ -137,7 +133,7 @@ def export_transformers(source: str | Path, folder: str | Path, *, name: str | N
     if hasattr(config, "text_config") and hasattr(config, "vision_config"):
         raise FormatError(
             f"export_transformers: {source}: expected a network of images or of texts, got {config.model_type}, which "
-            "is both; a CLIP folder is loaded by Encoder.load as it is, without an export"
+            "is both; `matinee models import` takes a CLIP"
         )
 
     class TextVectors(torch.nn.Module):
@@ -329,19 +325,6 @@ def _check_elsewhere(path: Path, cases: Arrays, output: int) -> dict[str, Any]:
             f"{found['difference']:.2g} of the largest value; does the module depend on the batch's size, or on chance?"
         )
     return found
-
-
-@contextlib.contextmanager
-def _scratch(target: Path) -> Iterator[Path]:
-    """A folder beside `target`, gone afterwards unless it was renamed to it."""
-    with disk_errors("export_torchscript: folder"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _setting(source: Path, file: str, name: str, default: Any) -> Any:

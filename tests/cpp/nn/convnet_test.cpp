@@ -7,7 +7,6 @@
 #include <cmath>
 #include <thread>
 
-#include "matinee/core/cpu.h"
 #include "matinee/core/error.h"
 #include "tiny_models.h"
 
@@ -42,7 +41,6 @@ TEST(ConvNet, AnImagesFeaturesDoNotDependOnItsBatchOrOnOtherCallers) {
   testing::write_lite0(folder);
   const auto pixels = random_pixels(5);
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    if (precision == Precision::kBf16 && isa_level() < IsaLevel::kAvx512) continue;
     const ConvNet net = ConvNet::load(folder.path(), precision);
     const auto together = features(net, pixels);
     EXPECT_GT(*std::max_element(together.begin(), together.end()), 0.01F);
@@ -56,6 +54,25 @@ TEST(ConvNet, AnImagesFeaturesDoNotDependOnItsBatchOrOnOtherCallers) {
       EXPECT_TRUE(std::equal(alone[i].begin(), alone[i].end(), &together[i * kDimension])) << i;
     }
     EXPECT_NE(alone[0], alone[1]);
+  }
+}
+
+TEST(ConvNet, ImagesMadeOneByOneGiveTheSameFeatures) {
+  const TemporaryFolder folder;
+  testing::write_lite0(folder);
+  const auto pixels = random_pixels(9);
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    const ConvNet net = ConvNet::load(folder.path(), precision);
+    std::vector<float> found(9 * kDimension, -1);
+    net.features_from([&](std::size_t row, float* out) { std::copy_n(&pixels[row * kImage], kImage, out); },
+                      {found.data(), 9, kDimension});
+    EXPECT_EQ(found, features(net, pixels));
+    const auto failing = [](std::size_t row, float*) {
+      if (row == 4) throw NotFound("image 4");
+    };
+    EXPECT_THROW(net.features_from(failing, {found.data(), 9, kDimension}), NotFound);
+    EXPECT_THROW(net.features_from(failing, {found.data(), 9, kDimension - 1}), InvalidArgument);
+    EXPECT_EQ(features(net, pixels), features(net, pixels));  // nothing of the failed call is left
   }
 }
 
@@ -97,7 +114,7 @@ TEST(ConvNet, RefusesWhatIsNotLite0AndNamesTheFieldOrTensor) {
     folder.write("config.json", config.replace(config.find(from), from.size(), to));
     return message_of<FormatError>([&] { ConvNet::load(folder.path(), Precision::kFp32); });
   };
-  EXPECT_THAT(refused_config("lite0", "lite4"), HasSubstr("variant"));
+  EXPECT_THAT(refused_config("lite0", "lite9"), HasSubstr("variant"));
   EXPECT_THAT(refused_config("\"image_size\": 32", "\"image_size\": 8"), HasSubstr("image_size"));
   EXPECT_THAT(refused_config("1280", "1000"), HasSubstr("feature_dimension"));
   EXPECT_THAT(refused_config("0.001", "0"), HasSubstr("batch_norm_epsilon"));

@@ -15,8 +15,8 @@
 namespace matinee::nn {
 namespace {
 
-constexpr Activation kActivations[] = {Activation::kNone, Activation::kGelu, Activation::kQuickGelu,
-                                       Activation::kGeluTanh, Activation::kRelu};
+constexpr Activation kActivations[] = {Activation::kNone,     Activation::kGelu, Activation::kQuickGelu,
+                                       Activation::kGeluTanh, Activation::kRelu, Activation::kRelu6};
 constexpr GemmOutput kOutputs[] = {GemmOutput::kFp32, GemmOutput::kAddToFp32, GemmOutput::kBf16};
 
 struct Product {

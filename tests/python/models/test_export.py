@@ -410,7 +410,7 @@ def test_folders_that_cannot_be_exported_are_typed_errors(place: Path) -> None:
         cwd=place,
     ).splitlines()
     assert [line.split()[0] for line in said] == ["NotFound", "FormatError", "FormatError", "NotFound"]
-    assert "a CLIP folder is loaded by Encoder.load as it is" in said[2]
+    assert "`matinee models import` takes a CLIP" in said[2]
     assert "expected vocab.txt" in said[3]
 
 

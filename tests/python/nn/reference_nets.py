@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from safetensors.torch import save_file
 
-from matinee import _core
-
-PRECISIONS = ["fp32", pytest.param("bf16", marks=pytest.mark.skipif(
-    _core.isa_level() in ("scalar", "avx2"), reason="bf16 needs AVX-512"))]  # fmt: skip
+PRECISIONS = ["fp32", "bf16"]
 # Lowest cosine to PyTorch in fp32, with real weights.
 LOWEST_COSINE = {"fp32": 0.99999, "bf16": 0.999}
 
@@ -70,12 +66,12 @@ def packed(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([token for text in texts for token in text], np.int32), offsets
 
 
-def lite0_reference(image_size: int, state: dict[str, torch.Tensor] | None = None) -> Any:
-    """The reference EfficientNet-Lite0, with these weights or random ones whose activations keep their size."""
+def lite0_reference(image_size: int, state: dict[str, torch.Tensor] | None = None, *, variant: str = "lite0") -> Any:
+    """The reference EfficientNet-Lite, with these weights or random ones whose activations keep their size."""
     from efficientnet_lite_pytorch import EfficientNet
 
     torch.manual_seed(6)
-    net = EfficientNet.from_name("efficientnet-lite0", image_size=image_size).eval()
+    net = EfficientNet.from_name(f"efficientnet-{variant}", image_size=image_size).eval()
     if state is not None:
         net.load_state_dict(state)
         return net
@@ -91,11 +87,11 @@ def lite0_reference(image_size: int, state: dict[str, torch.Tensor] | None = Non
     return net
 
 
-def write_lite0(folder: Path, net: Any, image_size: int) -> Path:
+def write_lite0(folder: Path, net: Any, image_size: int, *, variant: str = "lite0") -> Path:
     """Writes a reference network as a model folder."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
-        "model_type": "efficientnet-lite", "variant": "lite0", "image_size": image_size, "feature_dimension": 1280,
+        "model_type": "efficientnet-lite", "variant": variant, "image_size": image_size, "feature_dimension": 1280,
         "batch_norm_epsilon": 0.001,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))

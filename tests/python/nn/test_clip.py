@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 from reference_nets import cosines, packed
 
 from matinee import FormatError, InvalidArgument, _core
+from matinee.models.spec import registry
+from tests.python.published_clip import laion_config, openai_config
 from tests.python.tiny_clip import make_clip, write_clip
 
 EVERY_SHAPE = ["small", "b32", *(pytest.param(name, marks=pytest.mark.slow) for name in ("b16", "l14"))]
@@ -174,7 +177,8 @@ def test_the_configurations_of_older_libraries_are_read(tmp_path: Path) -> None:
     folder = write_clip(tmp_path, make_clip("small"))
     document = json.loads((folder / "config.json").read_text())
     old = {
-        "_name_or_path": "", "add_cross_attention": False, "bad_words_ids": None, "cross_attention_hidden_size": None,
+        "_attn_implementation_autoset": True, "_commit_hash": None, "_name_or_path": "",
+        "add_cross_attention": False, "bad_words_ids": None, "cross_attention_hidden_size": None,
         "do_sample": False, "is_decoder": False, "is_encoder_decoder": False, "pruned_heads": {}, "top_k": 50,
         "tie_encoder_decoder": False, "dropout": 0.0, "use_bfloat16": False, "torch_dtype": None,
     }  # fmt: skip
@@ -184,6 +188,48 @@ def test_the_configurations_of_older_libraries_are_read(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(document))
     assert _core.TokenEncoder.load(folder, "fp32").dimension == 24
     assert _core.VisionTransformer.load(folder, "fp32").dimension == 24
+
+
+PUBLISHED = {"openai": openai_config, "laion": laion_config}
+
+
+@pytest.mark.parametrize("whose", PUBLISHED)
+def test_the_published_configurations_are_read_whatever_else_they_say(tmp_path: Path, whose: str) -> None:
+    text = PUBLISHED[whose]()
+    (file,) = (f for f in registry().models[f"clip-vit-b32-{whose}"].files if f.name == "config.json")
+    assert hashlib.sha256(text.encode()).hexdigest() == file.sha256
+    document = json.loads(text)
+    folder = write_clip(tmp_path, make_clip("small", document["text_config"]["hidden_act"]))
+    small = json.loads((folder / "config.json").read_text())
+    for tower in ("text_config", "vision_config"):
+        sizes = ("size", "heads", "layers", "embeddings", "projection_dim")
+        document[tower] |= {name: value for name, value in small[tower].items() if name.endswith(sizes)}
+    (folder / "config.json").write_text(json.dumps(document | {"projection_dim": small["projection_dim"]}))
+    assert _core.TokenEncoder.load(folder, "fp32").dimension == 24
+    assert _core.VisionTransformer.load(folder, "fp32").dimension == 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whose", PUBLISHED)
+def test_a_network_made_of_a_published_configuration_is_that_of_transformers(tmp_path: Path, whose: str) -> None:
+    from transformers import CLIPConfig, CLIPModel
+
+    (tmp_path / "config.json").write_text(PUBLISHED[whose]())
+    torch.manual_seed(3)
+    model = CLIPModel(CLIPConfig.from_pretrained(tmp_path)).eval()
+    folder = write_clip(tmp_path, model)
+    (tmp_path / "config.json").write_text(PUBLISHED[whose]())
+    pixels, texts = random_pixels(model, 2), random_texts(model, [2, 9, 77])
+    # Padded with the end token as the tokenizer does. OpenAI's says eos_token_id 2, which transformers takes for the
+    # highest id, as OpenAI did.
+    padded = torch.tensor([ids + [49407] * (77 - len(ids)) for ids in texts])
+    with torch.inference_mode():
+        images = unit(model.visual_projection(model.vision_model(torch.from_numpy(pixels)).pooler_output))
+        words = unit(model.text_projection(model.text_model(padded).pooler_output))
+    for precision in ("fp32", "bf16"):
+        lowest = LOWEST_COSINE[precision]
+        assert cosines(_core.VisionTransformer.load(folder, precision).features(pixels), images).min() > lowest
+        assert cosines(_core.TokenEncoder.load(folder, precision).encode(*packed(texts)), words).min() > lowest
 
 
 def test_pixels_of_another_shape_are_refused(tmp_path: Path) -> None:

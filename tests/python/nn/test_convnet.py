@@ -47,6 +47,26 @@ def test_generated_weights_give_what_the_reference_gives(tmp_path: Path, size: i
     assert cosines(features, expected).min() > 0.999999
 
 
+# Their own sizes are 240, 260, 280 and 300; smaller ones with the same odd maps do.
+@pytest.mark.parametrize(("variant", "size"), [("lite1", 60), ("lite2", 65), ("lite3", 70), ("lite4", 75)])
+def test_the_wider_and_deeper_variants_give_what_the_reference_gives(tmp_path: Path, variant: str, size: int) -> None:
+    net = lite0_reference(size, variant=variant)
+    pixels = noise(2, size)
+    expected = lite0_features(net, pixels)
+    folder = write_lite0(tmp_path, net, size, variant=variant)
+    features = _core.ConvNet.load(folder, "fp32").features(pixels)
+    # The deeper, the more a difference in the order of a sum grows.
+    np.testing.assert_allclose(features, expected, atol=5e-3)
+    assert cosines(features, expected).min() > 0.999999
+    assert cosines(_core.ConvNet.load(folder, "bf16").features(pixels), expected).min() > 0.98
+
+
+def test_weights_of_another_variant_are_refused(tmp_path: Path) -> None:
+    folder = write_lite0(tmp_path, lite0_reference(SMALL, variant="lite1"), SMALL, variant="lite0")
+    with pytest.raises(FormatError, match=r"_blocks\."):
+        _core.ConvNet.load(folder)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_bf16_stays_near_on_generated_weights(small_folder: Path, small_reference: Any, precision: str) -> None:
     net = _core.ConvNet.load(small_folder, precision)
@@ -80,6 +100,29 @@ def test_any_batch_gives_the_same_features(small_folder: Path, precision: str) -
     for i in range(9):
         np.testing.assert_array_equal(net.features(pixels[i : i + 1])[0], together[i])
     np.testing.assert_array_equal(net.features(pixels[::-1].copy()), together[::-1])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_stages_follow_the_features_and_are_what_the_reference_s_blocks_give(
+    small_folder: Path, small_reference: Any, precision: str
+) -> None:
+    pixels = noise(3, SMALL)
+    seen = _core.ConvNet.load(small_folder, precision, stages=True).features(pixels)
+    plain = _core.ConvNet.load(small_folder, precision).features(pixels)
+    np.testing.assert_array_equal(seen[:, :1280], plain)
+    expected = []
+    small_reference.eval()
+    with torch.inference_mode():
+        x = small_reference._swish(small_reference._bn0(small_reference._conv_stem(torch.from_numpy(pixels))))
+        for number, block in enumerate(small_reference._blocks):
+            x = block(x)
+            if number in {0, 2, 4, 7, 10, 14, 15}:
+                expected += [x.mean((2, 3)).numpy(), x.std((2, 3), correction=0).numpy()]
+    stages = np.hstack(expected)
+    assert seen.shape == (3, 1280 + stages.shape[1])
+    assert cosines(seen[:, 1280:], stages).min() > (0.999999 if precision == "fp32" else 0.99)
+    if precision == "fp32":
+        np.testing.assert_allclose(seen[:, 1280:], stages, rtol=1e-3, atol=1e-3)
 
 
 def test_an_empty_batch_is_an_empty_answer(small_folder: Path) -> None:
@@ -139,8 +182,9 @@ def test_a_lesser_processor_gives_the_same_features(small_folder: Path, tmp_path
     np.save(tmp_path / "input.npy", noise(2, SMALL))
     code = (
         "import sys, numpy as np; from matinee import _core; folder, root = sys.argv[1:]\n"
-        "net = _core.ConvNet.load(folder, 'fp32')\n"
-        "np.save(root + '/output.npy', net.features(np.load(root + '/input.npy')))"
+        "for precision in ('fp32', 'bf16'):\n"
+        "    net = _core.ConvNet.load(folder, precision)\n"
+        "    np.save(f'{root}/{precision}.npy', net.features(np.load(root + '/input.npy')))"
     )
     subprocess.run(
         [sys.executable, "-c", code, str(small_folder), str(tmp_path)],
@@ -148,4 +192,26 @@ def test_a_lesser_processor_gives_the_same_features(small_folder: Path, tmp_path
         check=True,
     )
     here = _core.ConvNet.load(small_folder, "fp32").features(noise(2, SMALL))
-    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), here, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.load(tmp_path / "fp32.npy"), here, rtol=1e-4, atol=1e-4)
+    # Sums in another order round to another bf16 now and then.
+    here = _core.ConvNet.load(small_folder, "bf16").features(noise(2, SMALL))
+    assert cosines(np.load(tmp_path / "bf16.npy"), here).min() > 0.999
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_files_to_features_in_one_go_is_the_same_as_by_way_of_pixels(
+    lite0: Path, posters: list[bytes], precision: str
+) -> None:
+    preprocessor = _core.Preprocessor.from_folder(lite0)
+    net = _core.ConvNet.load(lite0, precision)
+    images = [*posters, b"no image", np.zeros((5, 9, 3), np.uint8), posters[0][:900], 7]
+    pixels, errors = preprocessor.run(images)
+    features, found = preprocessor.features(images, net)
+    good = [i for i, error in enumerate(errors) if error is None]
+    assert len(good) == len(posters) + 1
+    np.testing.assert_array_equal(features[good], net.features(pixels[good]))
+    assert [str(error) for error in found] == [str(error) for error in errors]
+    assert not features[[i for i in range(len(images)) if i not in good]].any()
+    assert preprocessor.features([], net)[0].shape == (0, 1280)
+    with pytest.raises(InvalidArgument, match=r"expected a preprocessor for \(224, 224\), got \(32, 32\)"):
+        _core.Preprocessor(height=32, width=32).features(posters, net)

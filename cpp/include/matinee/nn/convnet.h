@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -10,8 +11,10 @@
 
 namespace matinee {
 
-// EfficientNet-Lite0 (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite) without its
-// classifier: an image in, the 1280 averaged features of the last convolution out.
+// EfficientNet-Lite0 to Lite4 (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite) without
+// the classifier: an image in, the 1280 averaged features of the last convolution out. On request, each of the seven
+// stages before it adds its own: what the early ones see is colour, texture and lettering, which the last has learned
+// to ignore.
 //
 // Everything about the weights is checked when loading. Unchangeable once loaded; safe for concurrent callers, whose
 // images are shared out over compute_pool().
@@ -20,7 +23,8 @@ class ConvNet {
   // Reads config.json and model.safetensors of a model folder, whose tensors have the names of the PyTorch port
   // efficientnet_lite_pytorch. Throws NotFound, IoError; FormatError, naming the tensor or field, when a tensor is
   // missing, superfluous, mis-shaped or not finite.
-  static ConvNet load(const std::filesystem::path& folder, Precision precision);
+  // `stages`: features of the stages follow the 1280.
+  static ConvNet load(const std::filesystem::path& folder, Precision precision, bool stages = false);
 
   ~ConvNet();
   ConvNet(const ConvNet&) = delete;
@@ -28,13 +32,21 @@ class ConvNet {
   ConvNet(ConvNet&&) noexcept;
   ConvNet& operator=(ConvNet&&) noexcept;
 
-  std::size_t dimension() const noexcept;   // D, values per image
+  // D, values per image: 1280, then with stages, stage by stage, the mean of each channel over the image and the
+  // standard deviation of each.
+  std::size_t dimension() const noexcept;
   std::size_t image_size() const noexcept;  // S: images are S x S
   Precision precision() const noexcept;
 
   // `pixels` is (B, 3, S, S) fp32, contiguous, normalised as preprocessor_config.json says. Writes (B, D). An image's
   // features do not depend on the others of the batch, bit for bit. Throws InvalidArgument when sizes disagree.
   void features(std::span<const float> pixels, MatrixView<float> features) const;
+
+  // Writes the pixels (3, S, S) of the image that belongs to a row of the features.
+  using PixelSource = std::function<void(std::size_t row, float* pixels)>;
+  // The same for images that are made one by one: `source` is called once an image, on the thread that goes on with
+  // it, so that pixels never leave that thread's cache. What it throws ends the call.
+  void features_from(const PixelSource& source, MatrixView<float> features) const;
 
  private:
   struct Impl;

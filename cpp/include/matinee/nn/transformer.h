@@ -22,9 +22,8 @@ inline constexpr const char* kCalibrationFile = "calibration.safetensors";
 
 // A transformer over tokens that turns each sequence into one vector. Which one config.json and matinee.json say:
 //   bert    Devlin et al. 2019, post-LN, pooled by mean or first token: MiniLM and its kin
-//   clip    the text tower of Radford et al. 2021: causal, pooled at the last token (the end token, which sequences
-//   must
-//           end with: what comes after it cannot change it), projected
+//   clip    the text tower of Radford et al. 2021: causal, projected, pooled at the last token. Sequences must end with
+//           the end token: what comes after it cannot change it
 //   sasrec  a causal transformer over items (Kang & McAuley 2018, pre-LN), pooled at the last item
 //
 // Sequences arrive packed: all token ids in one row, and offsets; no padding is computed. Everything about the weights
