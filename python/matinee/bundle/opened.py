@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -38,6 +38,7 @@ from matinee.search.store import SearchStore
 from matinee.where import Where
 
 FILMS, POSTERS, HEADS, CARDS = "films.sqlite", "posters.bin", "heads", "cards"
+_FILMS_A_READ = 500
 
 
 def open_bundle(
@@ -132,6 +133,12 @@ class Bundle:
         """One film by its id or an alias. Raises NotFound."""
         self._same_process()
         return self._films.film(film_id)
+
+    def films(self) -> Iterator[Film]:
+        """Every film, in the bundle's order."""
+        self._same_process()
+        for begin in range(0, len(self), _FILMS_A_READ):
+            yield from self._films.films(range(begin, min(begin + _FILMS_A_READ, len(self))))
 
     def find(self, query: str, k: int = 20, offset: int = 0) -> list[Film]:
         """Films whose title or people hold every word of `query`, the last by its first letters; all for ''."""

@@ -72,7 +72,7 @@ def fit_independent(
             best_logits, best_strength, best_score = logits, strength, score
     assert best_logits is not None
     slope, shift = _platt(best_logits, truth[validation])
-    thresholds = _best_f1_thresholds(sigmoid(best_logits * slope + shift), truth[validation])
+    thresholds = best_f1_thresholds(sigmoid(best_logits * slope + shift), truth[validation])
     both = train | (parts == "validation")
     scaler = _Scaler.of(features[both])
     weight, bias = _fit_labels(scaler(features[both]), truth[both], best_strength)
@@ -247,7 +247,7 @@ def balanced_platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> tu
     return _platt_one(logits, truth, fallback=(1.0, 0.0), weights=np.where(truth, 0.5 / share, 0.5 / (1 - share)))
 
 
-def _best_f1_thresholds(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Floats:
+def best_f1_thresholds(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Floats:
     """(L,) the probability from which deciding for a label gives its best F1; 0.5 for a label without positives.
 
     Bounded to [0.05, 0.9]: with few positives the best cut can lie absurdly low or above every film.
