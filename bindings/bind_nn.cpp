@@ -173,10 +173,17 @@ void bind_nn(py::module_& module) {
           "fp32, bf16 or int8.");
 
   py::class_<ConvNet>(module, "ConvNet", "EfficientNet-Lite0 features on oneDNN; safe for concurrent callers.")
-      .def_static("load", &load<ConvNet>, py::arg("folder"), py::arg("precision") = "auto",
-                  py::call_guard<py::gil_scoped_release>(), "Load a model folder; precision auto, fp32 or bf16.")
+      .def_static(
+          "load",
+          [](const std::filesystem::path& folder, const std::string& precision, bool stages) {
+            return std::make_unique<ConvNet>(
+                ConvNet::load(folder, matinee::precision_from_name(precision), stages));
+          },
+          py::arg("folder"), py::arg("precision") = "auto", py::kw_only(), py::arg("stages") = false,
+          py::call_guard<py::gil_scoped_release>(),
+          "Load a model folder; precision auto, fp32 or bf16; stages: what the stages see follows the 1280 features.")
       .def("features", &features<ConvNet>, py::arg("pixels").noconvert(),
-           "Normalised pixels (B, 3, S, S) float32 to features (B, 1280) float32.")
+           "Normalised pixels (B, 3, S, S) float32 to features (B, D) float32.")
       .def_property_readonly("dimension", &ConvNet::dimension, "Values per image.")
       .def_property_readonly("image_size", &ConvNet::image_size, "Images are this wide and high.")
       .def_property_readonly(

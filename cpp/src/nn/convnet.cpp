@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "matinee/core/thread_pool.h"
 #include "matinee/nn/safetensors.h"
 #include "nn/convolution.h"
+#include "nn/half.h"
 #include "nn/kernels.h"
 #include "nn/model_config.h"
 #include "nn/tensor_reader.h"
@@ -56,6 +58,7 @@ struct Block {
   std::unique_ptr<Convolution> depthwise;
   std::unique_ptr<Convolution> project;
   bool residual = false;
+  bool ends_stage = false;
 };
 
 // Reads a convolution and the batch norm after it, and folds the one into the other:
@@ -86,10 +89,33 @@ std::unique_ptr<Convolution> read_convolution(TensorReader& reader, const std::s
   return std::make_unique<Convolution>(weight, bias, shape, options);
 }
 
+float as_float(float value) { return value; }
+float as_float(std::uint16_t bf16) { return nn::float_from_bf16(bf16); }
+
+// Mean and standard deviation of each channel of `values` (places, channels), written one after the other.
+template <typename Value>
+void pool(const Value* values, std::size_t num_places, std::size_t num_channels, float* means) {
+  float* deviations = means + num_channels;
+  std::fill(means, means + 2 * num_channels, 0.0F);
+  for (std::size_t place = 0; place < num_places; ++place) {
+    for (std::size_t c = 0; c < num_channels; ++c) {
+      const float value = as_float(values[place * num_channels + c]);
+      means[c] += value;
+      deviations[c] += value * value;
+    }
+  }
+  const auto count = static_cast<float>(num_places);
+  for (std::size_t c = 0; c < num_channels; ++c) {
+    means[c] /= count;
+    deviations[c] = std::sqrt(std::max(0.0F, deviations[c] / count - means[c] * means[c]));
+  }
+}
+
 }  // namespace
 
 struct ConvNet::Impl {
   Precision precision = Precision::kFp32;
+  bool stages = false;
   std::size_t image_size = 0;
   std::unique_ptr<nn::PixelReorder> reorder;
   std::unique_ptr<Convolution> stem;
@@ -108,11 +134,15 @@ ConvNet::~ConvNet() = default;
 ConvNet::ConvNet(ConvNet&&) noexcept = default;
 ConvNet& ConvNet::operator=(ConvNet&&) noexcept = default;
 
-std::size_t ConvNet::dimension() const noexcept { return kHeadChannels; }
+std::size_t ConvNet::dimension() const noexcept {
+  std::size_t values = kHeadChannels;
+  for (const Stage& stage : kStages) values += impl_->stages ? 2 * stage.out_channels : 0;
+  return values;
+}
 std::size_t ConvNet::image_size() const noexcept { return impl_->image_size; }
 Precision ConvNet::precision() const noexcept { return impl_->precision; }
 
-ConvNet ConvNet::load(const std::filesystem::path& folder, Precision precision) {
+ConvNet ConvNet::load(const std::filesystem::path& folder, Precision precision, bool stages) {
   if (precision == Precision::kInt8) {
     throw InvalidArgument("load: precision: expected auto, fp32 or bf16 for a convolutional network, got 'int8'");
   }
@@ -127,6 +157,7 @@ ConvNet ConvNet::load(const std::filesystem::path& folder, Precision precision) 
   config.word("variant", {"lite0"});
   auto impl = std::make_unique<Impl>();
   impl->precision = precision;
+  impl->stages = stages;
   impl->image_size = config.size("image_size", 32, 4096);
   if (config.size("feature_dimension", 1, 65536) != kHeadChannels) {
     config.fail("feature_dimension", "expected " + std::to_string(kHeadChannels) + " for variant lite0");
@@ -179,6 +210,7 @@ void ConvNet::Impl::read(TensorReader& reader, float epsilon) {
       block.residual = project.add_to_output;
       block.project = read_convolution(reader, prefix + "_project_conv", prefix + "_bn2",
                                        {inner, stage.out_channels, 1, 1, size, false}, project, epsilon);
+      block.ends_stage = i + 1 == stage.num_blocks;
       outer_size = std::max(outer_size, block.project->output_size());
       blocks.push_back(std::move(block));
     }
@@ -214,6 +246,7 @@ void ConvNet::Impl::run(const float* pixels, float* features) const {
   void* expanded = workspace.buffers[2].get(inner_size);
   void* filtered = workspace.buffers[3].get(inner_size);
 
+  float* of_stage = features + kHeadChannels;
   reorder->run(pixels, expanded, workspace);
   stem->run(expanded, x, workspace);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -230,6 +263,16 @@ void ConvNet::Impl::run(const float* pixels, float* features) const {
     } else {
       block.project->run(filtered, next, workspace);
       std::swap(x, next);
+    }
+    if (stages && block.ends_stage) {
+      const ConvolutionShape& shape = block.project->shape();
+      const std::size_t num_places = shape.out_size() * shape.out_size();
+      if (i < kExactBlocks || precision != Precision::kBf16) {
+        pool(static_cast<const float*>(x), num_places, shape.out_channels, of_stage);
+      } else {
+        pool(static_cast<const std::uint16_t*>(x), num_places, shape.out_channels, of_stage);
+      }
+      of_stage += 2 * shape.out_channels;
     }
   }
   head->run(x, filtered, workspace);
