@@ -288,13 +288,15 @@ class ConvNet:
     EfficientNet-Lite0 features on oneDNN; safe for concurrent callers.
     """
     @staticmethod
-    def load(folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto") -> ConvNet:
+    def load(
+        folder: os.PathLike[typing.Any] | str | bytes, precision: str = "auto", *, stages: bool = False
+    ) -> ConvNet:
         """
-        Load a model folder; precision auto, fp32 or bf16.
+        Load a model folder; precision auto, fp32 or bf16; stages: what the stages see follows the 1280 features.
         """
     def features(self, pixels: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
         """
-        Normalised pixels (B, 3, S, S) float32 to features (B, 1280) float32.
+        Normalised pixels (B, 3, S, S) float32 to features (B, D) float32.
         """
     @property
     def dimension(self) -> int:

@@ -34,7 +34,17 @@ from matinee.evaluation.metrics import (
 )
 from matinee.evaluation.report import Confusion, Figure, Findings, Mistake, Reliability, Row, Section, Table, compared
 from matinee.evaluation.subject import Subject, TestFilm
-from matinee.genre.labels import COURSE_GENRES, EVIDENCE, LABELS, Evidence, head_name, single_label
+from matinee.genre.infer import DISAGREE
+from matinee.genre.labels import (
+    COURSE_GENRES,
+    EVIDENCE,
+    LABELS,
+    SOURCES,
+    Evidence,
+    experts_name,
+    head_name,
+    single_label,
+)
 
 if TYPE_CHECKING:
     from matinee.catalog.film import Film
@@ -100,7 +110,9 @@ def evaluate_genre(subject: Subject) -> Findings:
                 confusions.append(_confusion(case, ours))
             mistakes += _mistakes(case, ours)
             if evidence == "both" and labels_kind == "multi":
-                notes += _disagreement(case, ours, answers)
+                more, told = _disagreement(subject, case, answers)
+                rows += more
+                notes += told
     section = Section(
         name=NAME,
         title="Genre",
@@ -218,7 +230,16 @@ def _plain(subject: Subject, case: _Case, training: Sequence[Film], features: Fe
     if case.evidence == "both":
         fit, ask = (np.hstack([found["poster"][side], found["plot"][side]]) for side in (0, 1))
         systems["concatenation + linear"] = plain("both", films, fit, ask)
+        mean = np.mean([systems[names[evidence]].scores for evidence in found], axis=0)
+        systems["average of the two"] = Answers(mean, _decided(mean, case.labels_kind))
     return systems
+
+
+def _decided(scores: NDArray[np.float64], labels_kind: Labels) -> Bools:
+    """What probabilities alone decide: the top one, or what is more likely than not."""
+    if labels_kind == "single":
+        return np.eye(scores.shape[1], dtype=bool)[scores.argmax(axis=1)]
+    return scores >= 0.5
 
 
 def _labels_alone(truth: Bools, case: _Case) -> Answers:
@@ -337,13 +358,36 @@ def _mistakes(case: _Case, ours: Answers) -> list[Mistake]:
     ]
 
 
-def _disagreement(case: _Case, ours: Answers, answers: Sequence[GenreAnswer]) -> list[str]:
-    """How many answers rest on one of the two alone, and why."""
+def _disagreement(subject: Subject, case: _Case, answers: Sequence[GenreAnswer]) -> tuple[list[Row], list[str]]:
+    """How often poster and plot are told to disagree: of one film, and with the poster of the next film in the list."""
+    own = np.array([_told(answer) for answer in answers], dtype=bool)
+    other = np.zeros(len(answers), dtype=bool)
+    for row, film in enumerate(case.films):
+        poster = case.films[(row + 1) % len(case.films)].poster
+        other[row] = _told(subject.bundle.predict_genres(poster, film.film.plot, case.labels_kind))
+        subject.progress(f"ask with the poster of another film: {case.work}", row + 1, len(case.films))
+    rows = [
+        compared(
+            NAME,
+            "poster of another film",
+            "told to disagree with the plot",
+            len(own),
+            ours=lambda i: float(other[i].mean()),
+            baselines={"its own poster": lambda i: float(own[i].mean())},
+            model=case.head,
+            seed=subject.seed,
+        )
+    ]
     used = Counter("+".join(answer.used) for answer in answers)
-    return [f"{case.work}: answers rest on " + ", ".join(f"{what} {n:,}" for what, n in used.most_common()) + "."]
+    return rows, [f"{case.work}: answers rest on " + ", ".join(f"{what} {n:,}" for what, n in used.most_common()) + "."]
+
+
+def _told(answer: GenreAnswer) -> bool:
+    return DISAGREE in (answer.note or "")
 
 
 def _size_mb(bundle: Bundle, head: str) -> float:
-    """Of the head's own files; the encoders below all heads are the model store's."""
-    entries = bundle.manifest.files.items()
-    return sum(entry.size for name, entry in entries if name.startswith(f"{HEADS}/{head}")) / 1e6
+    """Of the head and the experts below it; the encoders below all heads are the model store's."""
+    sources = [source for source in SOURCES if head.startswith((f"genre-{source}", "genre-both"))]
+    names = {f"{HEADS}/{name}.safetensors" for name in (head, *map(experts_name, sources))}
+    return sum(entry.size for name, entry in bundle.manifest.files.items() if name in names) / 1e6

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from matinee.genre.experts import Experts, NeighbourExpert, WordExpert
 from matinee.genre.words import Words
@@ -20,7 +23,6 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 NUM_FOLDS = 5
-_RECIPE = Recipe()
 _WORD_PENALTY = 1e-4
 
 
@@ -31,12 +33,12 @@ class Shown:
     features: Floats  # (N, D)
     plots: Sequence[str]  # N texts; none for posters
     penalty: float  # of the linear map on features
+    recipe: Recipe  # of the networks on features
 
     def rows(self, rows: NDArray[np.intp]) -> Shown:
         """The evidence of some films."""
-        return Shown(
-            self.features[rows], [self.plots[row] for row in rows.tolist()] if self.plots else (), self.penalty
-        )
+        plots = [self.plots[row] for row in rows.tolist()] if self.plots else ()
+        return replace(self, features=self.features[rows], plots=plots)
 
 
 @dataclass(frozen=True)
@@ -71,31 +73,35 @@ def fit_opinions(
     A film of fold f is judged by experts that were fitted without that fold, every other by the final ones.
     progress is called with the fits done so far, of 1 + NUM_FOLDS.
     """
-    truth, fitted, folds, labels = films.truth, films.fitted, films.folds, films.labels
-    final = _fit(name, evidence.rows(np.flatnonzero(fitted)), truth[fitted], labels)
-    of_films = final(evidence.features, evidence.plots)
-    progress(1)
-    for fold in range(NUM_FOLDS):
-        rest = np.flatnonzero(fitted & (folds != fold))
-        left = np.flatnonzero(fitted & (folds == fold))
-        if len(rest) and len(left):
-            experts = _fit(name, evidence.rows(rest), truth[rest], labels)
-            shown = evidence.rows(left)
-            of_films[left] = experts(shown.features, shown.plots)
-        progress(fold + 2)
+    rows = [films.fitted & (films.folds != fold) for fold in range(NUM_FOLDS)]
+    rows = [kept if kept.any() else films.fitted for kept in rows]
+    # One BLAS thread a fit and one fit a core: the products of a single fit are too small to share.
+    with threadpool_limits(1), ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+        futures = [pool.submit(_fit, name, evidence, films, fitted) for fitted in (films.fitted, *rows)]
+        final = futures[0].result()
+        of_films = final(evidence.features, evidence.plots)
+        progress(1)
+        for fold, future in enumerate(futures[1:]):
+            left = np.flatnonzero(films.fitted & (films.folds == fold))
+            experts = future.result()
+            if len(left):
+                shown = evidence.rows(left)
+                of_films[left] = experts(shown.features, shown.plots)
+            progress(fold + 2)
     return Opinions(final, of_films)
 
 
-def _fit(name: str, shown: Shown, truth: Bools, labels: Sequence[str]) -> Experts:
+def _fit(name: str, evidence: Shown, films: Lesson, fitted: Bools) -> Experts:
+    shown, truth = evidence.rows(np.flatnonzero(fitted)), films.truth[fitted]
     scaler = Scaler.of(shown.features)
     rows = scaler(shown.features)
     wanted = truth.astype(np.float32)
     weight, bias = fit_logistic(rows, wanted, shown.penalty)
-    network = fit_perceptron(rows, wanted, _RECIPE)
+    network = fit_perceptron(rows, wanted, shown.recipe)
     units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     near = NeighbourExpert(units.astype(np.float16), truth.astype(np.uint8))
     words = _fit_words(shown.plots, wanted) if shown.plots else None
-    return Experts(name, tuple(labels), scaler.center, scaler.spread, weight, bias, network, near, words)
+    return Experts(name, tuple(films.labels), scaler.center, scaler.spread, weight, bias, network, near, words)
 
 
 def _fit_words(plots: Sequence[str], wanted: Floats) -> WordExpert:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from matinee.answers import GenreAnswer, GenreProbability, PosterCheck
 from matinee.heads.head import Head
 
+DISAGREE = "Poster and plot disagree"
 DISAGREE_FROM = "disagree_from"
 """Setting of the fused head: from this mean difference of the two heads' probabilities on, they tell of two films."""
 
@@ -23,7 +24,7 @@ def disagreement(
         return None
     apart = of_poster - of_plot
     shows, tells = fused.labels[int(apart.argmax())], fused.labels[int(apart.argmin())]
-    return f"Poster and plot disagree: the poster speaks for {shows}, the plot for {tells}."
+    return f"{DISAGREE}: the poster speaks for {shows}, the plot for {tells}."
 
 
 def answer(

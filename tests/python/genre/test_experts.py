@@ -10,6 +10,7 @@ from matinee.errors import FormatError
 from matinee.genre.experts import Experts
 from matinee.genre.fit_experts import Lesson, Shown, fit_opinions, folds_of
 from matinee.genre.words import Words, terms
+from matinee.heads.perceptron import Recipe
 
 PLOTS = [
     "A detective falls in love with the detective he hunts.",
@@ -44,7 +45,7 @@ def experts() -> Experts:
     features = (truth @ rng.standard_normal((3, 5)) + rng.standard_normal((60, 5))).astype(np.float32)
     plots = [PLOTS[i % len(PLOTS)] for i in range(60)]
     lesson = Lesson(("A", "B", "C"), truth, np.ones(60, dtype=bool), folds_of([str(i) for i in range(60)]))
-    return fit_opinions("genre-plot-experts", Shown(features, plots, 0.1), lesson).experts
+    return fit_opinions("genre-plot-experts", Shown(features, plots, 0.1, Recipe()), lesson).experts
 
 
 def test_experts_survive_their_file(experts: Experts, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from matinee.genre.infer import answer, disagreement
 from matinee.genre.labels import COURSE_GENRES, single_label
 from matinee.genre.train import LabelledFilms, Provenance, TrainedGenres, TrainedHead, train_genres
 from matinee.heads import ModelCard
+from matinee.heads.perceptron import Recipe
 
 GENRES = ("Comedy", "Drama", "Horror")
 PROVENANCE = Provenance({"made": "by the test"}, {"poster": "p", "plot": "t", "both": "p; t"}, True)
@@ -97,7 +98,7 @@ def test_a_film_is_judged_by_experts_that_had_not_seen_it() -> None:
     truth = rng.random((300, 2)) < 0.5  # nothing to be learned: whoever is right has seen the answer
     folds = folds_of([f"film:{i}" for i in range(300)])
     lesson = Lesson(("A", "B"), truth, np.ones(300, dtype=bool), folds)
-    opinions = fit_opinions("made", Shown(features, (), 0.01), lesson)
+    opinions = fit_opinions("made", Shown(features, (), 0.01, Recipe()), lesson)
     seen, unseen = opinions.experts(features), opinions.of_films
     for column in range(6):  # three experts on two labels
         assert abs(roc_auc(truth[:, column % 2], unseen[:, column]) - 0.5) < 0.12

@@ -82,6 +82,29 @@ def test_any_batch_gives_the_same_features(small_folder: Path, precision: str) -
     np.testing.assert_array_equal(net.features(pixels[::-1].copy()), together[::-1])
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_stages_follow_the_features_and_are_what_the_reference_s_blocks_give(
+    small_folder: Path, small_reference: Any, precision: str
+) -> None:
+    pixels = noise(3, SMALL)
+    seen = _core.ConvNet.load(small_folder, precision, stages=True).features(pixels)
+    plain = _core.ConvNet.load(small_folder, precision).features(pixels)
+    np.testing.assert_array_equal(seen[:, :1280], plain)
+    expected = []
+    small_reference.eval()
+    with torch.inference_mode():
+        x = small_reference._swish(small_reference._bn0(small_reference._conv_stem(torch.from_numpy(pixels))))
+        for number, block in enumerate(small_reference._blocks):
+            x = block(x)
+            if number in {0, 2, 4, 7, 10, 14, 15}:
+                expected += [x.mean((2, 3)).numpy(), x.std((2, 3), correction=0).numpy()]
+    stages = np.hstack(expected)
+    assert seen.shape == (3, 1280 + stages.shape[1])
+    assert cosines(seen[:, 1280:], stages).min() > (0.999999 if precision == "fp32" else 0.99)
+    if precision == "fp32":
+        np.testing.assert_allclose(seen[:, 1280:], stages, rtol=1e-3, atol=1e-3)
+
+
 def test_an_empty_batch_is_an_empty_answer(small_folder: Path) -> None:
     net = _core.ConvNet.load(small_folder)
     assert net.features(np.zeros((0, 3, SMALL, SMALL), np.float32)).shape == (0, 1280)
