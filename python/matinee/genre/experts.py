@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,18 @@ class NeighbourExpert:
 
     vectors: NDArray[np.float16]  # (N, D) unit rows
     truth: NDArray[np.uint8]  # (N, L)
+    _known: Floats = field(init=False, repr=False, compare=False)  # half floats are slow to multiply
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_known", self.vectors.astype(np.float32))
 
     def __call__(self, rows: Floats) -> Floats:
         """(B, L) logits of standardised features (B, D)."""
-        known, prior = self.vectors.astype(np.float32), self.truth.mean(axis=0)
+        prior = self.truth.mean(axis=0)
         units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
         logits = np.empty((len(rows), self.truth.shape[1]), np.float32)
         for begin in range(0, len(rows), _NEIGHBOUR_ROWS):
-            near = units[begin : begin + _NEIGHBOUR_ROWS] @ known.T
+            near = units[begin : begin + _NEIGHBOUR_ROWS] @ self._known.T
             count = min(_NEIGHBOURS, near.shape[1])
             nearest = np.argpartition(-near, count - 1, axis=1)[:, :count]
             weights = np.take_along_axis(near, nearest, axis=1)
