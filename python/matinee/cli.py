@@ -18,6 +18,7 @@ from typing import Any
 
 import matinee
 from matinee.errors import InvalidArgument, MatineeError
+from matinee.evaluation import commands as evaluation_commands
 from matinee.models import commands as model_commands
 
 ERROR, INTERRUPTED = 2, 130
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bundle(subparsers)
     _add_tag(subparsers)
     model_commands.add(subparsers)
+    evaluation_commands.add(subparsers)
     for entry in sorted(entry_points(group=_GROUP), key=lambda entry: entry.name):
         try:
             register = entry.load()

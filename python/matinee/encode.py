@@ -100,6 +100,7 @@ class Encoder(ABC):
         precision: Precision = "auto",
         *,
         squash: bool = False,
+        stages: bool = False,
         batching: BatchOptions | None = None,
     ) -> TextEncoder | ImageEncoder | JointEncoder:
         """Loads a model of the model store by name, pulling it first where allowed, or from a folder.
@@ -111,7 +112,9 @@ class Encoder(ABC):
         large products are computed in: "fp32", "bf16" (faster where the processor has it; cosine to fp32 above 0.999),
         "int8" (transformers only; faster still, with an agreement that `matinee models card` shows), or "auto", bf16 on
         processors that compute it. `squash` lets an image encoder see the whole image, squashed to its square, where
-        the model's own preprocessing cuts out the centre; a text encoder takes no notice. `batching` says how requests
+        the model's own preprocessing cuts out the centre. With `stages` the vector of an EfficientNet goes on after its
+        own 1280 values: mean and deviation of every channel at the end of each of its stages, colours and textures
+        before objects. Encoders without squares or stages take no notice of either. `batching` says how requests
         of different callers are computed together.
 
         Raises NotFound for an unknown name or a missing folder or file, FormatError where the model is damaged or not
@@ -122,7 +125,7 @@ class Encoder(ABC):
         if facts.get("kind") == "text":
             return TextEncoder(folder, facts, precision, batching=batching)
         if facts.get("kind") == "image":
-            return ImageEncoder(folder, facts, precision, squash=squash, batching=batching)
+            return ImageEncoder(folder, facts, precision, squash=squash, stages=stages, batching=batching)
         if facts.get("kind") == "joint":
             return JointEncoder(folder, facts, precision, squash=squash, batching=batching)
         got = facts.get("kind")
@@ -262,12 +265,17 @@ class ImageEncoder(Encoder):
         precision: Precision = "auto",
         *,
         squash: bool = False,
+        stages: bool = False,
         batching: BatchOptions | None = None,
     ) -> None:
         """Use `Encoder.load`."""
         super().__init__(folder, facts)
         self._preprocessor = _core.Preprocessor.from_folder(folder, squash=squash, max_bytes=_MAX_IMAGE_BYTES)
-        self._network = _image_network(folder, facts, precision, self._preprocessor)
+        self._network = _image_network(folder, facts, precision, self._preprocessor, stages=stages)
+        self._own_dimension = self._network.dimension
+        if stages and isinstance(self._network, _core.ConvNet):
+            # Loading has compared it with what the network has.
+            self._own_dimension = int(json.loads((folder / "config.json").read_bytes())["feature_dimension"])
         height, width = self._preprocessor.height, self._preprocessor.width
         self._batcher: _core.ImageBatcher = _core.ImageBatcher(
             self._network, height=height, width=width, **asdict(batching or BatchOptions())
@@ -276,6 +284,11 @@ class ImageEncoder(Encoder):
     @property
     def dimension(self) -> int:
         return self._network.dimension
+
+    @property
+    def own_dimension(self) -> int:
+        """Values of a vector without those of the stages, which follow them."""
+        return self._own_dimension
 
     @property
     def precision(self) -> str:
@@ -465,7 +478,7 @@ def _text_network(folder: Path, facts: dict[str, Any], precision: Precision) -> 
 
 
 def _image_network(
-    folder: Path, facts: dict[str, Any], precision: Precision, preprocessor: _core.Preprocessor
+    folder: Path, facts: dict[str, Any], precision: Precision, preprocessor: _core.Preprocessor, *, stages: bool
 ) -> _core.ConvNet | _core.VisionTransformer | ImageNetwork:
     height, width = preprocessor.height, preprocessor.width
     if facts.get("family") == "torchscript":
@@ -475,7 +488,7 @@ def _image_network(
     network: _core.ConvNet | _core.VisionTransformer = (
         _core.VisionTransformer.load(folder, precision)
         if facts.get("family") == "clip"
-        else _core.ConvNet.load(folder, precision)
+        else _core.ConvNet.load(folder, precision, stages=stages)
     )
     if (height, width) != (network.image_size, network.image_size):
         expected = f"{network.image_size} x {network.image_size}"

@@ -12,6 +12,7 @@ from matinee.bundle.cache import Encoded
 from matinee.bundle.collect import Material, PlotTexts
 from matinee.bundle.features import Encoders
 from matinee.bundle.opened import CARDS, HEADS
+from matinee.genre.experts import Experts
 from matinee.genre.train import LabelledFilms
 from matinee.heads import Head, ModelCard
 from matinee.posters.train import PosterImages
@@ -47,11 +48,18 @@ def search_vectors(
     )
 
 
-def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:
-    """The films that heads may be trained on."""
+def whole_views(images: Encoded, image_dimension: int) -> Encoded:
+    """What indexes and the poster check see of images that `Encoders.encode_views` has encoded."""
+    return Encoded({key: vector[:image_dimension] for key, vector in images.vectors.items()}, images.errors)
+
+
+def labelled_films(material: Material, images: Encoded, vectors: SearchVectors, image_dimension: int) -> LabelledFilms:
+    """The films that heads may be trained on; `images` as `Encoders.encode_views` has encoded them."""
     count = len(material.films)
-    posters = np.zeros((count, vectors.posters.shape[1]), np.float32)
-    posters[vectors.poster_film] = vectors.posters
+    width = len(next(iter(images.vectors.values()), np.zeros(image_dimension))) - image_dimension
+    posters = np.zeros((count, width), np.float32)
+    for row in vectors.poster_film.tolist():
+        posters[row] = images.vectors[material.posters[row]][image_dimension:]
     has_poster = np.zeros(count, bool)
     has_poster[vectors.poster_film] = True
     plots = np.zeros((count, vectors.plots.shape[1]), np.float32)
@@ -74,6 +82,7 @@ def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:
         has_poster=has_poster[kept],
         plots=plots[kept],
         has_plot=has_plot[kept],
+        texts=[film.plot or "" for film in films],
     )
 
 
@@ -90,6 +99,11 @@ def poster_images(material: Material, images: Encoded) -> PosterImages:
         negative_keys=negatives,
         kinds=[material.negatives[key] for key in negatives],
     )
+
+
+def save_experts(folder: Path, experts: Experts) -> None:
+    """Writes experts beside the heads that stand on them."""
+    (folder / HEADS / f"{experts.name}.safetensors").write_bytes(experts.to_bytes())
 
 
 def save_head(folder: Path, head: Head, card: ModelCard | None) -> str:

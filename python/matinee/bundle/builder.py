@@ -25,9 +25,11 @@ from matinee.bundle.assemble import (
     labelled_films,
     poster_images,
     save_card,
+    save_experts,
     save_head,
     search_vectors,
     text_key,
+    whole_views,
 )
 from matinee.bundle.cache import Encoded, Encoding, encode_all
 from matinee.bundle.collect import MEDIA_TYPES, Material, PlotTexts, collect
@@ -41,7 +43,7 @@ from matinee.catalog.frozen import FilmTable, PosterSpan, write_films
 from matinee.catalog.report import BuildReport
 from matinee.catalog.source_file import SourceFile, load_source_file
 from matinee.errors import InvalidArgument, IoError
-from matinee.genre.train import Provenance, train_genre_heads
+from matinee.genre.train import Provenance, train_genres
 from matinee.index import Index
 from matinee.posters.check import CHECK_NAME
 from matinee.posters.train import train_poster_check
@@ -134,7 +136,8 @@ class _Job:
         with self._step("encode plots"):
             texts = PlotTexts.of(material.films)
             plots = self._encode_texts(texts.text)
-        vectors = search_vectors(material, images, texts, plots, self.encoders.image.dimension)
+        dimension = self.encoders.image.own_dimension
+        vectors = search_vectors(material, whole_views(images, dimension), texts, plots, dimension)
         with self._step("write films"):
             films = self._write_films(folder, material)
         with self._step("train"):
@@ -221,14 +224,19 @@ class _Job:
         image = described(self.encoders, "image")
         text = described(self.encoders, "text")
         provenance = Provenance(data, {"poster": image, "plot": text, "both": f"{image}; {text}"}, self.source.demo)
-        trained, missing = train_genre_heads(
-            labelled_films(material, vectors),
+        dimension = self.encoders.image.own_dimension
+        genres = train_genres(
+            labelled_films(material, images, vectors, dimension),
             provenance,
             lambda done, total: self.progress("train genre heads", done, total),
         )
-        names = [save_head(folder, item.head, item.card) for item in trained]
+        for experts in genres.experts:
+            save_experts(folder, experts)
+        names = [save_head(folder, item.head, item.card) for item in genres.heads]
+        missing = dict(genres.missing)
         self.progress("train poster check", 0, None)
-        check = train_poster_check(poster_images(material, images), data=data, encoder=image, demo=self.source.demo)
+        seen = poster_images(material, whole_views(images, dimension))
+        check = train_poster_check(seen, data=data, encoder=image, demo=self.source.demo)
         if isinstance(check, str):
             missing[CHECK_NAME] = check
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from matinee import _core, models
 from matinee.batching import BatchOptions
 from matinee.bundle.manifest import ModelEntry
-from matinee.bundle.poster_view import Pixels, poster_view
+from matinee.bundle.poster_view import Pixels, closer_views, poster_view
 from matinee.encode import Encoder, ImageEncoder, TextEncoder
 from matinee.errors import FormatError, InvalidArgument, IoError, MatineeError, NotFound, TooLarge
 from matinee.vector_cache import CacheStatistics, VectorCache
@@ -95,7 +95,8 @@ class Encoders:
         self._image: ImageEncoder | None = None
         self._batching = batching
         self._remembered_texts = VectorCache(_REMEMBERED_TEXT_BYTES)
-        self._features: OrderedDict[str, Floats] = OrderedDict()
+        self._whole: OrderedDict[str, Floats] = OrderedDict()
+        self._details: OrderedDict[str, Floats] = OrderedDict()
 
     @property
     def text(self) -> TextEncoder:
@@ -114,7 +115,9 @@ class Encoders:
         """As `text`. It sees the whole of a poster: a centre crop would lose title and feet."""
         with self._lock:
             if self._image is None:
-                encoder = Encoder.load(models.resolve(self._names["image"]), squash=True, batching=self._batching)
+                encoder = Encoder.load(
+                    models.resolve(self._names["image"]), squash=True, stages=True, batching=self._batching
+                )
                 if not isinstance(encoder, ImageEncoder):
                     raise InvalidArgument(f"model {self._names['image']}: expected an image encoder")
                 self._check("image", encoder)
@@ -127,7 +130,7 @@ class Encoders:
         return ModelEntry(
             name=self._names[kind],
             sha256=encoder.sha256,
-            dimension=encoder.dimension,
+            dimension=encoder.dimension if isinstance(encoder, TextEncoder) else encoder.own_dimension,
             precision=encoder.precision,
         )
 
@@ -146,28 +149,50 @@ class Encoders:
         return EncodingStatistics(batching, self._remembered_texts.statistics())
 
     def encode_views(self, views: Sequence[Pixels | MatineeError]) -> tuple[Floats, list[Exception | None]]:
-        """Features (B, D) of poster views; an item that is an error already stays one, its row zeros."""
+        """(B, D + E) of poster views: `features` and `details`, side by side; an error stays one, its row zeros."""
+        encoder = self.image
         good = [i for i, view in enumerate(views) if not isinstance(view, MatineeError)]
-        encoded = self.image.encode([views[i] for i in good])  # type: ignore[misc]
-        vectors = np.zeros((len(views), self.image.dimension), np.float32)
+        looks = [[view, *closer_views(view)] for view in views if not isinstance(view, MatineeError)]
+        vectors = np.zeros((len(views), encoder.own_dimension + encoder.dimension), np.float32)
         errors: list[Exception | None] = [view if isinstance(view, MatineeError) else None for view in views]
-        if good:
-            vectors[good] = encoded.vectors
-        for place, error in zip(good, encoded.errors, strict=True):
-            errors[place] = error
+        encoded = encoder.encode([look for several in looks for look in several])
+        found = encoded.vectors.reshape(len(good), -1, encoder.dimension) if good else encoded.vectors
+        for place, several in zip(good, found, strict=True):
+            vectors[place] = np.concatenate([several[0][: encoder.own_dimension], several.mean(axis=0)])
+        for number, error in enumerate(encoded.errors):
+            if error is not None:
+                errors[good[number // len(looks[0])]] = error
         return vectors, errors
 
     def features(self, seen: SeenImage) -> Floats:
         """Features (D,) of one image; the last few are remembered."""
+        return self._whole_view(seen)[: self.image.own_dimension]
+
+    def details(self, seen: SeenImage) -> Floats:
+        """(E,) of one image: the mean over the whole and closer views, stages of the encoder included; remembered."""
+
+        def compute() -> Floats:
+            closer = self.image.encode(closer_views(poster_view(seen.pixels)))
+            for error in closer.errors:
+                if error is not None:
+                    raise error
+            return np.asarray(np.vstack([self._whole_view(seen), closer.vectors]).mean(axis=0), dtype=np.float32)
+
+        return self._remember(self._details, seen.key, compute)
+
+    def _whole_view(self, seen: SeenImage) -> Floats:
+        return self._remember(self._whole, seen.key, lambda: self.image.encode_one(poster_view(seen.pixels)))
+
+    def _remember(self, known: OrderedDict[str, Floats], key: str, compute: Callable[[], Floats]) -> Floats:
         with self._lock:
-            if (known := self._features.get(seen.key)) is not None:
-                self._features.move_to_end(seen.key)
-                return known
-        vector = self.image.encode_one(poster_view(seen.pixels))
+            if (vector := known.get(key)) is not None:
+                known.move_to_end(key)
+                return vector
+        vector = compute()
         with self._lock:
-            self._features[seen.key] = vector
-            while len(self._features) > _REMEMBERED:
-                self._features.popitem(last=False)
+            known[key] = vector
+            while len(known) > _REMEMBERED:
+                known.popitem(last=False)
         return vector
 
     def _check(self, kind: str, encoder: Encoder) -> None:

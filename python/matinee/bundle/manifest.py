@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from matinee.errors import FormatError, IoError, NotFound
 
 FILE_NAME = "manifest.json"
-FORMAT = 1
-"""1: films.sqlite, posters.bin, plots/posters/joint.index, search.safetensors, heads/, cards/, build_report."""
+FORMAT = 2
+"""1: films.sqlite, posters.bin, plots/posters/joint.index, search.safetensors, heads/, cards/, build_report.
+2: genre heads stand on genre-poster-experts and genre-plot-experts in heads/."""
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -19,8 +19,9 @@ from matinee.bundle.verify import Verify, verify
 from matinee.catalog.film import Film
 from matinee.catalog.frozen import FilmTable
 from matinee.errors import FormatError, InternalError, InvalidArgument, NotFound
-from matinee.genre.infer import answer
-from matinee.genre.labels import LABELS, Evidence, head_name
+from matinee.genre.experts import Experts
+from matinee.genre.infer import answer, disagreement
+from matinee.genre.labels import LABELS, SOURCES, Evidence, experts_name, head_name
 from matinee.heads import Head, ModelCard
 from matinee.posters.check import (
     ACCEPT_FROM,
@@ -38,6 +39,7 @@ from matinee.search.store import SearchStore
 from matinee.where import Where
 
 FILMS, POSTERS, HEADS, CARDS = "films.sqlite", "posters.bin", "heads", "cards"
+_FILMS_A_READ = 500
 
 
 def open_bundle(
@@ -70,6 +72,11 @@ class Bundle:
         self._store = SearchStore.open(path, self._films)
         paths = {name: path / HEADS / f"{name}.safetensors" for name in self._manifest.heads}
         self._heads = {name: Head.load(file) for name, file in paths.items()}
+        self._experts = {
+            source: Experts.load(path / HEADS / f"{experts_name(source)}.safetensors")
+            for source in SOURCES
+            if f"{HEADS}/{experts_name(source)}.safetensors" in self._manifest.files
+        }
         check = self._heads.get(CHECK_NAME)
         if check is not None and not {ACCEPT_FROM, REJECT_BELOW, STRANGE_FROM} <= set(check.settings):
             raise FormatError(f"{paths[CHECK_NAME]}: expected the bounds of a poster check; build it again")
@@ -133,6 +140,12 @@ class Bundle:
         self._same_process()
         return self._films.film(film_id)
 
+    def films(self) -> Iterator[Film]:
+        """Every film, in the bundle's order."""
+        self._same_process()
+        for begin in range(0, len(self), _FILMS_A_READ):
+            yield from self._films.films(range(begin, min(begin + _FILMS_A_READ, len(self))))
+
     def find(self, query: str, k: int = 20, offset: int = 0) -> list[Film]:
         """Films whose title or people hold every word of `query`, the last by its first letters; all for ''."""
         self._same_process()
@@ -185,13 +198,17 @@ class Bundle:
             used, evidence = ["plot"], "plot"
             notes.append("This catalogue has no head for poster and plot together; the answer rests on the plot alone.")
         head = self._head(head_name(evidence, labels))
-        parts = []
+        opinions = {}
         if "poster" in used and seen is not None:
-            parts.append(self._encoders.features(seen))
+            opinions["poster"] = self._experts["poster"](self._encoders.details(seen))[0]
         if "plot" in used and text is not None:
-            parts.append(text_vector(self._encoders.encode_request, text))
+            opinions["plot"] = self._experts["plot"](text_vector(self._encoders.encode_request, text), [text])[0]
+        if evidence == "both" and labels == "multi":
+            alone = [(self._head(head_name(source, "multi")), opinions[source]) for source in SOURCES]
+            if told := disagreement(head, *alone):
+                notes.append(told)
         note = " ".join(notes) or None
-        return answer(head, np.concatenate(parts), used=used, poster=check, note=note)
+        return answer(head, np.concatenate([*opinions.values()]), used=used, poster=check, note=note)
 
     def check_poster(self, image: ImageLike) -> PosterCheck:
         """Whether an image is a film poster, with a score and reasons; `valid` is None where the check is not sure.
@@ -266,12 +283,19 @@ class Bundle:
 
     def _check_dimensions(self) -> None:
         try:
-            text, image = (self._manifest.models[kind].dimension for kind in ("text", "image"))
+            image = self._manifest.models["image"].dimension
+            text = self._manifest.models["text"].dimension
         except KeyError as error:
             raise FormatError(f"{self._path}: expected the encoders 'text' and 'image' in the manifest") from error
+        of_poster, of_plot = (
+            self._experts[source].num_opinions if source in self._experts else 0 for source in SOURCES
+        )
+        if "plot" in self._experts and self._experts["plot"].dimension != text:
+            got = self._experts["plot"].dimension
+            raise FormatError(f"{self._path / HEADS / experts_name('plot')}: expected {text} inputs, got {got}")
+        by_prefix = {"genre-poster": of_poster, "genre-plot": of_plot, "genre-both": of_poster + of_plot}
         for name, head in self._heads.items():
-            plot_only, both = name.startswith("genre-plot"), name.startswith("genre-both")
-            expected = text if plot_only else text + image if both else image
+            expected = next((size for prefix, size in by_prefix.items() if name.startswith(prefix)), image)
             if head.dimension != expected:
                 raise FormatError(f"{self._path / HEADS / name}: expected {expected} inputs, got {head.dimension}")
 

@@ -14,7 +14,7 @@ from matinee import _core
 
 Pixels = NDArray[np.uint8]
 
-VIEW_VERSION = 1
+VIEW_VERSION = 2
 """Part of the key of cached vectors: raise it when the view changes."""
 
 _WIDTH, _HEIGHT = 185, 278  # the thumbnails of TMDB and of the course's data set
@@ -32,3 +32,13 @@ def poster_view(pixels: Pixels) -> Pixels:
     if inner_width <= _WIDTH and inner_height <= _HEIGHT:
         return inner
     return _core.resize(inner, height=_HEIGHT, width=_WIDTH, filter="bicubic")
+
+
+_CLOSER = 0.6  # share of the height that a closer look has
+
+
+def closer_views(view: Pixels) -> list[Pixels]:
+    """The upper and the lower part of a poster view: faces and title are larger in them, and whose they are is lost."""
+    height = view.shape[0]
+    cut = max(1, round(height * _CLOSER))
+    return [np.ascontiguousarray(view[:cut]), np.ascontiguousarray(view[height - cut :])]

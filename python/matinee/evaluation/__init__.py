@@ -1,1 +1,1 @@
-"""Measuring: metrics and their intervals. Nothing here knows a model."""
+"""Measuring: metrics and their intervals, and `matinee evaluate`, which runs protocols and writes reports."""

@@ -5,7 +5,7 @@ Shapes: B items, L labels. Truth and decisions are bool (B, L); scores are float
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,8 +104,66 @@ def bootstrap(
     return Interval(value, float(low), float(high), num_items)
 
 
+def paired_bootstrap(
+    ours: Callable[[NDArray[np.intp]], float],
+    others: Mapping[str, Callable[[NDArray[np.intp]], float]],
+    num_items: int,
+    *,
+    draws: int = 500,
+    seed: int = 0,
+) -> tuple[Interval, dict[str, Interval]]:
+    """(our figure, {other system: ours minus its figure}), each with the 95 % interval over resamples of the items.
+
+    All systems are measured on the same resamples: what makes a resample hard is hard for all of them, and the interval
+    of the difference is the narrower for it. The systems are functions of item positions, as in `bootstrap`.
+    """
+    positions = np.arange(num_items)
+    rng = np.random.default_rng(seed)
+    resamples = [rng.integers(0, num_items, num_items) for _ in range(draws if num_items else 0)]
+
+    def interval(value: float, values: NDArray[np.float64]) -> Interval:
+        finite = values[np.isfinite(values)]
+        low, high = np.percentile(finite, [2.5, 97.5]) if len(finite) else (float("nan"), float("nan"))
+        return Interval(value, float(low), float(high), num_items)
+
+    def figures(metric: Callable[[NDArray[np.intp]], float]) -> tuple[float, NDArray[np.float64]]:
+        return metric(positions), np.array([metric(resample) for resample in resamples], dtype=np.float64)
+
+    value, values = figures(ours)
+    differences = {}
+    for name, metric in others.items():
+        other, other_values = figures(metric)
+        differences[name] = interval(value - other, values - other_values)
+    return interval(value, values), differences
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Decisions of about the same stated probability."""
+
+    stated: float  # mean probability
+    observed: float  # share that came true
+    count: int
+
+
+def reliability(truth: Bools, probabilities: Floats, num_bins: int = 15) -> list[ReliabilityBin]:
+    """Stated against observed, over equal-width bins of probability (those with items, ascending).
+
+    The bins of `expected_calibration_error`; arrays of any shape, taken item by item.
+    """
+    flat, came_true = np.ravel(probabilities), np.ravel(truth)
+    bins = np.minimum((flat * num_bins).astype(int), num_bins - 1)
+    found = []
+    for number in range(num_bins):
+        inside = bins == number
+        if inside.any():
+            found.append(ReliabilityBin(float(flat[inside].mean()), float(came_true[inside].mean()), int(inside.sum())))
+    return found
+
+
 __all__ = [
     "Interval",
+    "ReliabilityBin",
     "accuracy",
     "average_precision",
     "bootstrap",
@@ -113,5 +171,7 @@ __all__ = [
     "f1_per_label",
     "macro_f1",
     "mean_average_precision",
+    "paired_bootstrap",
+    "reliability",
     "roc_auc",
 ]

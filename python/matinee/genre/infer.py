@@ -10,6 +10,22 @@ from numpy.typing import NDArray
 from matinee.answers import GenreAnswer, GenreProbability, PosterCheck
 from matinee.heads.head import Head
 
+DISAGREE = "Poster and plot disagree"
+DISAGREE_FROM = "disagree_from"
+"""Setting of the fused head: from this mean difference of the two heads' probabilities on, they tell of two films."""
+
+
+def disagreement(
+    fused: Head, poster: tuple[Head, NDArray[np.float32]], plot: tuple[Head, NDArray[np.float32]]
+) -> str | None:
+    """A sentence where poster and plot, each a head with its opinions (M,), speak for different genres."""
+    of_poster, of_plot = (head.probabilities(opinions)[0] for head, opinions in (poster, plot))
+    if np.abs(of_poster - of_plot).mean() < fused.settings.get(DISAGREE_FROM, np.inf):
+        return None
+    apart = of_poster - of_plot
+    shows, tells = fused.labels[int(apart.argmax())], fused.labels[int(apart.argmin())]
+    return f"{DISAGREE}: the poster speaks for {shows}, the plot for {tells}."
+
 
 def answer(
     head: Head,

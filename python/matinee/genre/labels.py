@@ -11,6 +11,11 @@ from matinee.catalog.values import SINGLE_GENRES
 Evidence = Literal["poster", "plot", "both"]
 """What a head looks at."""
 
+Source = Literal["poster", "plot"]
+"""What experts look at."""
+
+SOURCES: tuple[Source, ...] = get_args(Source)
+
 EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 LABELS: tuple[Labels, ...] = get_args(Labels)
 
@@ -33,3 +38,8 @@ def single_label(recorded: str | None, genres: Sequence[str]) -> tuple[str | Non
         return recorded, True
     among = [genre for genre in genres if genre in COURSE_GENRES]
     return (among[0], False) if len(among) == 1 else (None, False)
+
+
+def experts_name(source: Source) -> str:
+    """Name of the experts in files: 'genre-poster-experts'."""
+    return f"genre-{source}-experts"

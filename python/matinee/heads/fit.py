@@ -61,7 +61,7 @@ def fit_independent(
     C to choose from by mean average precision.
     """
     train, validation = parts == "train", _validation(parts)
-    scaler = _Scaler.of(features[train])
+    scaler = Scaler.of(features[train])
     scaled_train, scaled_validation = scaler(features[train]), scaler(features[validation])
     best_logits, best_strength, best_score = None, strengths[0], -np.inf
     for strength in strengths:
@@ -71,14 +71,14 @@ def fit_independent(
         if best_logits is None or score > best_score:
             best_logits, best_strength, best_score = logits, strength, score
     assert best_logits is not None
-    slope, shift = _platt(best_logits, truth[validation])
-    thresholds = _best_f1_thresholds(sigmoid(best_logits * slope + shift), truth[validation])
+    slope, shift = platt(best_logits, truth[validation])
+    thresholds = best_f1_thresholds(sigmoid(best_logits * slope + shift), truth[validation])
     both = train | (parts == "validation")
-    scaler = _Scaler.of(features[both])
+    scaler = Scaler.of(features[both])
     weight, bias = _fit_labels(scaler(features[both]), truth[both], best_strength)
     weight, bias = scaler.fold(weight * slope[:, None], bias * slope + shift)
     head = Head(name, tuple(labels), "sigmoid", weight, bias, thresholds, demo, scaler.center, scaler.spread)
-    chosen = f"C = {best_strength:g} of {_listed(strengths)} by validation mAP"
+    chosen = f"C = {best_strength:g} of {listed(strengths)} by validation mAP"
     return Fitted(head, chosen, best_logits * slope + shift)
 
 
@@ -105,7 +105,7 @@ def fit_exclusive(
     if not judged.any():
         judged = validation
     one_hot = np.eye(len(labels), dtype=bool)
-    scaler = _Scaler.of(features[train])
+    scaler = Scaler.of(features[train])
     scaled_train, scaled_judged = scaler(features[train]), scaler(features[judged])
     tried: dict[tuple[float, float], tuple[float, NDArray[np.floating]]] = {}
 
@@ -122,11 +122,11 @@ def fit_exclusive(
     strength = max(strengths, key=lambda value: score_of((value, middle)))
     best = strength, max(balances, key=lambda value: score_of((strength, value)))
     best_logits = tried[best][1]
-    temperature = _temperature(best_logits, target[judged])
+    warmth = temperature(best_logits, target[judged])
     both = train | (parts == "validation")
-    scaler = _Scaler.of(features[both])
+    scaler = Scaler.of(features[both])
     weight, bias = _fit_classes(scaler(features[both]), target[both], len(labels), *best)
-    weight, bias = scaler.fold(weight / temperature, bias / temperature)
+    weight, bias = scaler.fold(weight / warmth, bias / warmth)
     head = Head(
         name,
         tuple(labels),
@@ -138,10 +138,8 @@ def fit_exclusive(
         scaler.center,
         scaler.spread,
     )
-    chosen = (
-        f"C = {best[0]:g} of {_listed(strengths)} and class weights n^-{best[1]:g} of exponents {_listed(balances)}"
-    )
-    return Fitted(head, f"{chosen} by the mean of validation accuracy and macro-F1", best_logits / temperature)
+    chosen = f"C = {best[0]:g} of {listed(strengths)} and class weights n^-{best[1]:g} of exponents {listed(balances)}"
+    return Fitted(head, f"{chosen} by the mean of validation accuracy and macro-F1", best_logits / warmth)
 
 
 def _validation(parts: NDArray[np.str_]) -> NDArray[np.bool_]:
@@ -150,17 +148,17 @@ def _validation(parts: NDArray[np.str_]) -> NDArray[np.bool_]:
     return np.asarray(validation if validation.any() else parts == "train")
 
 
-def _listed(values: Sequence[float]) -> str:
+def listed(values: Sequence[float]) -> str:
     return "{" + ", ".join(f"{value:g}" for value in values) + "}"
 
 
 @dataclass(frozen=True)
-class _Scaler:
+class Scaler:
     center: Floats  # (D,)
     spread: Floats  # (D,)
 
     @classmethod
-    def of(cls, features: Floats) -> _Scaler:
+    def of(cls, features: Floats) -> Scaler:
         return cls(features.mean(axis=0), np.maximum(features.std(axis=0), _SPREAD_FLOOR))
 
     def __call__(self, features: Floats) -> Floats:
@@ -208,7 +206,7 @@ def _fit_classes(
     return weight, bias
 
 
-def _platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Slope and shift a label (L,), such that sigmoid(slope * logit + shift) is calibrated (Platt, 1999).
 
     A label with few positives takes the slope and shift of all labels together: a slope from five films is noise.
@@ -247,7 +245,7 @@ def balanced_platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> tu
     return _platt_one(logits, truth, fallback=(1.0, 0.0), weights=np.where(truth, 0.5 / share, 0.5 / (1 - share)))
 
 
-def _best_f1_thresholds(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Floats:
+def best_f1_thresholds(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Floats:
     """(L,) the probability from which deciding for a label gives its best F1; 0.5 for a label without positives.
 
     Bounded to [0.05, 0.9]: with few positives the best cut can lie absurdly low or above every film.
@@ -264,14 +262,14 @@ def _best_f1_thresholds(probabilities: NDArray[np.floating], truth: NDArray[np.b
     return np.clip(thresholds, 0.05, 0.9)
 
 
-def _temperature(logits: NDArray[np.floating], target: NDArray[np.intp]) -> float:
+def temperature(logits: NDArray[np.floating], target: NDArray[np.intp]) -> float:
     """The T of softmax(logits / T) with the least log loss (Guo et al., 2017), by a fine grid from 0.25 to 8."""
     best, best_loss = 1.0, np.inf
-    for temperature in np.geomspace(0.25, 8.0, 61):
-        scaled = logits / temperature
+    for warmth in np.geomspace(0.25, 8.0, 61):
+        scaled = logits / warmth
         top = scaled.max(axis=1)
         log_sum = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
         loss = float((log_sum - scaled[np.arange(len(target)), target]).mean())
         if loss < best_loss:
-            best, best_loss = float(temperature), loss
+            best, best_loss = float(warmth), loss
     return best

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from matinee.genre.infer import answer
+from matinee.evaluation.metrics import roc_auc
+from matinee.genre.fit_experts import Lesson, Shown, fit_opinions, folds_of
+from matinee.genre.infer import answer, disagreement
 from matinee.genre.labels import COURSE_GENRES, single_label
-from matinee.genre.train import LabelledFilms, Provenance, TrainedHead, train_genre_heads
+from matinee.genre.train import LabelledFilms, Provenance, TrainedGenres, TrainedHead, train_genres
 from matinee.heads import ModelCard
+from matinee.heads.perceptron import Recipe
 
 GENRES = ("Comedy", "Drama", "Horror")
 PROVENANCE = Provenance({"made": "by the test"}, {"poster": "p", "plot": "t", "both": "p; t"}, True)
@@ -29,16 +32,22 @@ def make_films(count: int = 900) -> LabelledFilms:
         has_poster=rng.random(count) < 0.8,
         plots=plots,
         has_plot=rng.random(count) < 0.8,
+        texts=[" ".join(f"{genre.lower()} story" for genre in genres_of) for genres_of in genres],
     )
 
 
 @pytest.fixture(scope="module")
-def trained() -> dict[str, TrainedHead]:
+def genres() -> TrainedGenres:
     calls: list[tuple[int, int]] = []
-    heads, missing = train_genre_heads(make_films(), PROVENANCE, lambda done, of: calls.append((done, of)))
-    assert missing == {}
-    assert calls == [(i, 6) for i in range(1, 7)]
-    return {item.head.name: item for item in heads}
+    found = train_genres(make_films(), PROVENANCE, lambda done, of: calls.append((done, of)))
+    assert found.missing == {}
+    assert calls == [(i, 13) for i in range(1, 14)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(genres: TrainedGenres) -> dict[str, TrainedHead]:
+    return {item.head.name: item for item in genres.heads}
 
 
 def figure(card: ModelCard, name: str) -> float:
@@ -78,9 +87,40 @@ def test_figures_are_of_test_films_alone(trained: dict[str, TrainedHead]) -> Non
 
 
 def test_a_catalogue_too_small_gives_reasons() -> None:
-    heads, missing = train_genre_heads(make_films(30), PROVENANCE)
-    assert heads == [] and len(missing) == 6
-    assert all("are needed" in why for why in missing.values())
+    found = train_genres(make_films(30), PROVENANCE)
+    assert found.heads == [] and found.experts == [] and len(found.missing) == 6
+    assert all("are needed" in why for why in found.missing.values())
+
+
+def test_a_film_is_judged_by_experts_that_had_not_seen_it() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.standard_normal((300, 40)).astype(np.float32)
+    truth = rng.random((300, 2)) < 0.5  # nothing to be learned: whoever is right has seen the answer
+    folds = folds_of([f"film:{i}" for i in range(300)])
+    lesson = Lesson(("A", "B"), truth, np.ones(300, dtype=bool), folds)
+    opinions = fit_opinions("made", Shown(features, (), 0.01, Recipe()), lesson)
+    seen, unseen = opinions.experts(features), opinions.of_films
+    for column in range(6):  # three experts on two labels
+        assert abs(roc_auc(truth[:, column % 2], unseen[:, column]) - 0.5) < 0.12
+        assert roc_auc(truth[:, column % 2], seen[:, column]) > 0.6
+
+
+def test_a_poster_of_another_film_is_told(trained: dict[str, TrainedHead], genres: TrainedGenres) -> None:
+    films = make_films()
+    rows = np.flatnonzero(films.has_poster & films.has_plot)
+    posters, plots = (
+        genres.experts[0](films.posters[rows]),
+        genres.experts[1](films.plots[rows], [films.texts[row] for row in rows.tolist()]),
+    )
+    fused, poster, plot = (trained[f"genre-{e}-multi"].head for e in ("both", "poster", "plot"))
+
+    def told(shift: int) -> float:
+        other = np.roll(posters, shift, axis=0)
+        sentences = [disagreement(fused, (poster, a), (plot, b)) for a, b in zip(other, plots, strict=True)]
+        return float(np.mean([sentence is not None for sentence in sentences]))
+
+    assert told(0) < 0.1
+    assert told(1) > 2 * told(0)
 
 
 def test_a_card_survives_its_file(trained: dict[str, TrainedHead]) -> None:
@@ -88,16 +128,17 @@ def test_a_card_survives_its_file(trained: dict[str, TrainedHead]) -> None:
     assert ModelCard.model_validate_json(card.to_json()) == card
 
 
-def test_answers_are_sorted_and_predict_by_their_link(trained: dict[str, TrainedHead]) -> None:
+def test_answers_are_sorted_and_predict_by_their_link(genres: TrainedGenres, trained: dict[str, TrainedHead]) -> None:
     films = make_films()
     multi, single = trained["genre-plot-multi"].head, trained["genre-plot-single"].head
+    opinions = genres.experts[1](films.plots, films.texts)
     for row in range(20):
-        several = answer(multi, films.plots[row], used=["plot"])
-        probabilities = multi.probabilities(films.plots[row])[0]
+        several = answer(multi, opinions[row], used=["plot"])
+        probabilities = multi.probabilities(opinions[row])[0]
         assert [g.probability for g in several.genres] == sorted(probabilities.tolist(), reverse=True)
         decided = {g.name for g in several.genres if g.predicted}
         assert decided == {multi.labels[i] for i in np.flatnonzero(probabilities >= multi.thresholds)}
-        one = answer(single, films.plots[row], used=["plot"])
+        one = answer(single, opinions[row], used=["plot"])
         assert [g.predicted for g in one.genres] == [True, False, False]
         assert one.top == one.genres[0].name and one.demo
 

@@ -1,0 +1,94 @@
+"""`matinee evaluate` on the bundle of drawn films: held-back films, films of another source, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from matinee.bundle import open_bundle
+from matinee.cli import main
+from matinee.evaluation.report import Report
+from matinee.evaluation.subject import from_source, held_back
+from matinee.heads.split import part_of
+
+
+@pytest.fixture(scope="module")
+def written(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "report.json"
+    assert main(["evaluate", "genre", "--bundle", str(small_bundle), "--out", str(out)]) == 0
+    return out
+
+
+def test_every_question_has_rows_beside_plain_systems(written: Path) -> None:
+    report = Report.load(written)
+    works = {row.work for row in report.rows}
+    assert works == {"poster of another film"} | {
+        f"{evidence} → {what}"
+        for evidence in ("poster", "plot", "poster and plot")
+        for what in ("genres", "one of the ten")
+    }
+    for row in report.rows:
+        assert row.n > 0 and row.ours is not None and 0 <= row.ours <= 1
+        if row.work != "poster of another film":
+            assert "labels alone" in row.baselines and row.cost["ms"] > 0 and row.cost["MB"] > 0
+    plot = next(row for row in report.rows if (row.work, row.metric) == ("plot → genres", "mAP"))
+    assert set(plot.baselines) == {"labels alone", "TF-IDF + linear", "MiniLM + linear"}
+    assert set(plot.gains) == set(plot.baselines)
+
+
+def test_the_pages_and_cards_lie_beside_the_report(written: Path) -> None:
+    assert written.with_suffix(".md").read_text().startswith("# Evaluation")
+    assert written.with_suffix(".html").read_text().startswith("<!doctype html>")
+    cards = {path.stem for path in written.with_suffix(".cards").glob("*.json")}
+    assert cards >= {"genre-poster-multi", "genre-plot-multi", "genre-both-single"}
+    card = json.loads((written.with_suffix(".cards") / "genre-plot-multi.json").read_text())
+    assert any(metric["name"] == "plot → genres: mAP" for metric in card["metrics"])
+
+
+def test_held_back_films_are_those_of_the_split(small_bundle: Path) -> None:
+    bundle = open_bundle(small_bundle)
+    subject = held_back(bundle, lambda *_: None)
+    assert {film.film.id for film in subject.films} == {f.id for f in bundle.films() if part_of(f.id) == "test"}
+    assert not {film.id for film in subject.training_films()} & {film.film.id for film in subject.films}
+    assert all((film.poster is not None) == film.film.has_poster for film in subject.films)
+
+
+def test_films_that_were_fitted_are_known_again_in_another_source(small_bundle: Path, drawn_films: Path) -> None:
+    subject = from_source(open_bundle(small_bundle), drawn_films, lambda *_: None)
+    assert len(subject.images) == 80
+    for film in subject.films:
+        fitted = part_of(film.film.id) != "test"
+        assert ("plot" in film.learned_from) == (fitted and bool(film.film.plot))
+        assert ("poster" in film.learned_from) == (fitted and film.poster is not None)
+
+
+def test_films_outside_the_bundle_are_measured_whole(small_bundle: Path, drawn_films: Path, tmp_path: Path) -> None:
+    text = drawn_films.read_text().replace('prefix = "local:"', 'prefix = "local:other-"')
+    for name in ("films.csv", "photos", "screens"):
+        text = text.replace(f'path = "{name}"', f'path = "{drawn_films.parent / name}"')
+    source = tmp_path / "films.toml"
+    source.write_text(text)
+    out = tmp_path / "outside.json"
+    assert main(["evaluate", "--bundle", str(small_bundle), "--test", str(source), "--out", str(out)]) == 0
+    report = Report.load(out)
+    plots = next(row for row in report.rows if row.work == "plot → genres")
+    assert plots.n > 90
+    assert "0 of the films" in report.data["left out"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nonsense"], "expected some of genre"),
+        (["genre", "--test", "{tmp}/none.toml"], "nothing at"),
+        (["genre", "--out", "{tmp}/report.txt"], "ends in .json"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    small_bundle: Path, arguments: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [argument.format(tmp=tmp_path) for argument in arguments]
+    out = [] if "--out" in given else ["--out", str(tmp_path / "report.json")]
+    assert main(["evaluate", *given, "--bundle", str(small_bundle), *out]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("matinee: ") and expected in error
