@@ -33,6 +33,7 @@ class Built:
     side: str
     path: Path
     seconds: float
+    processor_seconds: float  # of all threads; far less than threads times seconds where others had the processor, too
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Pass:
 
 def build(side: str, data: Data, threads: int) -> Built:
     """Builds the index of `side` in a process of its own, or finds it beside the data; ours is never kept."""
-    folder = data.folder / "indexes" / side.replace(" ", "-").replace(",", "")
+    # What follows a comma concerns searching alone.
+    folder = data.folder / "indexes" / side.partition(",")[0].replace(" ", "-")
     record = folder / f"built-{threads}.json"
     if not record.exists() or side.startswith(OURS):
         shutil.rmtree(folder, ignore_errors=True)
@@ -58,7 +60,7 @@ def build(side: str, data: Data, threads: int) -> Built:
         if done.returncode:
             raise Unavailable((done.stderr.strip().splitlines() or [f"stopped with {done.returncode}"])[-1])
         record.write_text(done.stdout.splitlines()[-1], encoding="utf-8")
-    return Built(side, folder / "index", json.loads(record.read_text(encoding="utf-8"))["seconds"])
+    return Built(side, folder / "index", **json.loads(record.read_text(encoding="utf-8")))
 
 
 class Child:

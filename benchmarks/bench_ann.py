@@ -52,7 +52,8 @@ class Run:
                 continue
             try:
                 self.indexes[side] = build(side, self.data, self.arguments.build_threads)
-                print(f"built {side}: {self.indexes[side].seconds:.1f} s", flush=True)
+                one = self.indexes[side]
+                print(f"built {side}: {one.seconds:.1f} s ({one.processor_seconds:.1f} s of processors)", flush=True)
             except Unavailable as error:
                 self.leave_out(side, str(error))
         return [self.indexes[side] for side in wanted if side in self.indexes]
