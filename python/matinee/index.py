@@ -172,7 +172,7 @@ class Index:
 
         Returns:
             Neighbors, best first; equal scores are ordered by row. Always min(k, allowed rows) results. Scores of a
-            partitioned index are those of its 12-bit vectors, about 0.00003 off for unit vectors.
+            partitioned index are those of its 12-bit vectors, off by less than about 0.0002 for unit vectors.
 
         Raises:
             InvalidArgument: k below 1; queries of another dtype or dimension, or with NaN or infinity; a filter of
