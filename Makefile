@@ -11,6 +11,8 @@ FUZZ_SECONDS ?= 60
 TEST_WORKERS ?= 2
 # More options of python -m benchmarks.bench_encode.
 BENCH_ENCODE ?=
+# More options of python -m benchmarks.bench_ann.
+BENCH_ANN ?=
 # SYSTEM=skip: trust that what scripts/debian-packages.txt names is there (other systems than Debian and Ubuntu).
 SYSTEM ?= install
 
@@ -33,7 +35,7 @@ else
 system = scripts/install_system.sh
 endif
 
-.PHONY: help demo test test-full build lint format docs stubs fuzz bench-encode clean system-build system-test system-full
+.PHONY: help demo test test-full build lint format docs stubs fuzz bench-encode bench-ann clean system-build system-test system-full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -69,6 +71,9 @@ fuzz: system-full ## every fuzz target for FUZZ_SECONDS
 bench-encode: $(STAMPS)/bench ## encoding beside torch, ONNX Runtime and OpenVINO; BENCH_ENCODE="--sentences 20000 --posters 8124" for all
 	@$(VENV)/python -m benchmarks.bench_encode --out benchmarks/results/encode.json \
 	  --markdown docs/benchmarks/encode.md $(BENCH_ENCODE)
+
+bench-ann: $(STAMPS)/bench ## the index beside hnswlib, faiss, usearch, annoy, voyager and scalable-vs; BENCH_ANN="--cache DIR" keeps their indexes
+	@$(VENV)/python -m benchmarks.bench_ann --out benchmarks/results/ann.json --markdown docs/benchmarks/ann.md $(BENCH_ANN)
 
 clean: ## remove .venv and everything built (models and bundles are kept)
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache

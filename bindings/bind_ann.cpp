@@ -39,6 +39,7 @@ py::array_t<T> to_array(std::vector<T> values, std::vector<py::ssize_t> shape) {
 }
 
 std::unique_ptr<Index> build(const py::array& vectors, const std::optional<py::array>& ids, const std::string& metric,
+                             const std::string& kind, std::size_t num_partitions, std::uint64_t seed,
                              const std::optional<Progress>& progress) {
   const auto rows = matrix_view<float>(vectors, "Index.build: vectors");
   std::span<const std::int64_t> row_ids;
@@ -51,6 +52,9 @@ std::unique_ptr<Index> build(const py::array& vectors, const std::optional<py::a
   }
   matinee::IndexOptions options;
   options.metric = matinee::metric_from_name(metric);
+  options.kind = kind == "auto" ? matinee::default_kind(rows.rows, rows.cols) : matinee::kind_from_name(kind);
+  options.num_partitions = num_partitions;
+  options.seed = seed;
   options.progress = [&progress](std::size_t done, std::size_t total) {
     const py::gil_scoped_acquire acquire;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();  // Ctrl-C
@@ -60,35 +64,44 @@ std::unique_ptr<Index> build(const py::array& vectors, const std::optional<py::a
   return Index::build(rows, row_ids, options);
 }
 
-// The filters of a search: rows of a mask, or sets of ids.
-std::vector<RowFilter> make_filters(const Index& index, const std::optional<py::array>& masks,
-                                    const std::optional<std::vector<py::array>>& id_sets) {
-  std::vector<std::span<const std::int64_t>> sets;
-  if (id_sets) {
-    for (const py::array& ids : *id_sets) {
-      sets.push_back(contiguous_view<std::int64_t>(ids, "Index.search: allow", "(M,)", 1));
-    }
-  }
+// The filters of a search as Python gives them: bitmaps (1 or Q, N), or sets of ids.
+struct Filters {
+  std::vector<std::span<const std::int64_t>> id_sets;
   std::optional<MatrixView<const bool>> bits;
-  if (masks) bits = matrix_view<bool>(*masks, "Index.search: allow");
-  const py::gil_scoped_release release;
-  std::vector<RowFilter> filters;
-  for (const auto& ids : sets) filters.push_back(index.filter_of(ids));
-  for (std::size_t f = 0; bits && f < bits->rows; ++f) {
-    filters.push_back(RowFilter::from_mask({reinterpret_cast<const std::uint8_t*>(bits->row(f)), bits->cols}));
+
+  Filters(const std::optional<py::array>& masks, const std::optional<std::vector<py::array>>& ids) {
+    for (const py::array& set : ids.value_or(std::vector<py::array>())) {
+      id_sets.push_back(contiguous_view<std::int64_t>(set, "Index.search: allow", "(M,)", 1));
+    }
+    if (masks) bits = matrix_view<bool>(*masks, "Index.search: allow");
   }
-  return filters;
-}
+
+  std::vector<RowFilter> bitmaps() const {
+    std::vector<RowFilter> filters;
+    for (std::size_t f = 0; bits && f < bits->rows; ++f) {
+      filters.push_back(RowFilter::from_mask({reinterpret_cast<const std::uint8_t*>(bits->row(f)), bits->cols}));
+    }
+    return filters;
+  }
+};
 
 std::tuple<Ids, Rows, Ids> search(const Index& index, const py::array& queries, std::size_t k,
                                   const std::optional<py::array>& masks,
-                                  const std::optional<std::vector<py::array>>& id_sets) {
+                                  const std::optional<std::vector<py::array>>& id_sets, std::size_t num_probes,
+                                  float recall) {
   const auto rows = matrix_view<float>(queries, "Index.search: queries");
-  const std::vector<RowFilter> filters = make_filters(index, masks, id_sets);
+  const Filters filters(masks, id_sets);
   matinee::Neighbors found;
   {
     const py::gil_scoped_release release;
-    found = index.search(rows, {k, filters});
+    const std::vector<RowFilter> bitmaps = filters.bitmaps();
+    matinee::SearchOptions options;
+    options.k = k;
+    options.filters = bitmaps;
+    options.id_sets = filters.id_sets;
+    options.num_probes = num_probes;
+    options.recall = recall;
+    found = index.search(rows, options);
   }
   const auto num_queries = static_cast<py::ssize_t>(found.num_queries);
   const auto width = static_cast<py::ssize_t>(found.width);
@@ -105,12 +118,23 @@ Rows vectors_of(const Index& index, const py::array& ids) {
   return rows;
 }
 
-// A read-only view that keeps the index alive.
-Ids ids_of(const py::object& self) {
-  const auto ids = self.cast<const Index&>().ids();
-  Ids view({static_cast<py::ssize_t>(ids.size())}, ids.data(), self);
-  view.attr("setflags")(py::arg("write") = false);
-  return view;
+Ids ids_of(const Index& index) {
+  std::vector<std::int64_t> ids;
+  {
+    const py::gil_scoped_release release;
+    ids = index.ids();
+  }
+  const auto size = static_cast<py::ssize_t>(ids.size());
+  return to_array(std::move(ids), {size});
+}
+
+// add() or update().
+template <void (Index::*kChange)(MatrixView<const float>, std::span<const std::int64_t>)>
+void change(Index& index, const py::array& vectors, const py::array& ids) {
+  const auto rows = matrix_view<float>(vectors, "Index: vectors");
+  const auto row_ids = contiguous_view<std::int64_t>(ids, "Index: ids", "(n,)", 1);
+  const py::gil_scoped_release release;
+  (index.*kChange)(rows, row_ids);
 }
 
 }  // namespace
@@ -118,7 +142,8 @@ Ids ids_of(const py::object& self) {
 void bind_ann(py::module_& module) {
   py::class_<Index>(module, "Index", "Vectors under 64-bit ids; matinee.Index wraps it.")
       .def_static("build", &build, py::arg("vectors").noconvert(), py::arg("ids").noconvert() = py::none(),
-                  py::kw_only(), py::arg("metric"), py::arg("progress") = py::none(),
+                  py::kw_only(), py::arg("metric"), py::arg("kind"), py::arg("num_partitions") = 0, py::arg("seed") = 0,
+                  py::arg("progress") = py::none(),
                   "An index of vectors float32 (N, D) under ids int64 (N,); progress(done, total) -> go on?")
       .def_static(
           "open",
@@ -129,6 +154,7 @@ void bind_ann(py::module_& module) {
           py::arg("path"), py::arg("verify") = "fast", "Maps an index file; verify is fast or full.")
       .def("search", &search, py::arg("queries").noconvert(), py::arg("k"), py::kw_only(),
            py::arg("masks").noconvert() = py::none(), py::arg("id_sets").noconvert() = py::none(),
+           py::arg("num_probes") = 0, py::arg("recall") = matinee::SearchOptions().recall,
            "(ids int64 (Q, K), scores float32 (Q, K), counts int64 (Q,)), best first; masks bool (1 or Q, N).")
       .def("vectors", &vectors_of, py::arg("ids").noconvert(), "Stored vectors float32 (n, D) of ids int64 (n,).")
       .def(
@@ -138,11 +164,35 @@ void bind_ann(py::module_& module) {
             self.save(path);
           },
           py::arg("path"), "Writes the index to one file, atomically.")
+      .def("add", &change<&Index::add>, py::arg("vectors").noconvert(), py::arg("ids").noconvert(),
+           "Puts vectors float32 (n, D) under new ids int64 (n,).")
+      .def("update", &change<&Index::update>, py::arg("vectors").noconvert(), py::arg("ids").noconvert(),
+           "Puts other vectors float32 (n, D) under ids int64 (n,) that are there.")
+      .def(
+          "remove",
+          [](Index& self, const py::array& ids) {
+            const auto row_ids = contiguous_view<std::int64_t>(ids, "Index.remove: ids", "(n,)", 1);
+            const py::gil_scoped_release release;
+            self.remove(row_ids);
+          },
+          py::arg("ids").noconvert(), "Removes ids int64 (n,).")
+      .def(
+          "calibrate",
+          [](Index& self, const py::array& queries) {
+            const auto rows = matrix_view<float>(queries, "Index.calibrate: queries");
+            const py::gil_scoped_release release;
+            self.calibrate(rows);
+          },
+          py::arg("queries").noconvert(), "Measures with queries float32 (Q, D) what a recall takes.")
       .def("row_of", &Index::row_of, py::arg("id"), "Row of an id.")
       .def("__len__", &Index::size)
       .def_property_readonly("dimension", &Index::dimension, "D.")
       .def_property_readonly(
           "metric", [](const Index& self) { return std::string(matinee::metric_name(self.metric())); },
           "cosine, inner_product or l2.")
-      .def_property_readonly("ids", &ids_of, "Ids int64 (N,) by row, a read-only view.");
+      .def_property_readonly(
+          "kind", [](const Index& self) { return std::string(matinee::kind_name(self.kind())); },
+          "exact or partitioned.")
+      .def_property_readonly("num_partitions", &Index::num_partitions, "C; 0 where the kind has none.")
+      .def_property_readonly("ids", &ids_of, "Ids int64 (N,) by row, a copy.");
 }

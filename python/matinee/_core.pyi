@@ -403,6 +403,9 @@ class Index:
         ids: numpy.typing.NDArray[typing.Any] | None = None,
         *,
         metric: str,
+        kind: str,
+        num_partitions: typing.SupportsIndex = 0,
+        seed: typing.SupportsIndex = 0,
         progress: collections.abc.Callable[[int, int], bool] | None = None,
     ) -> Index:
         """
@@ -414,6 +417,18 @@ class Index:
         Maps an index file; verify is fast or full.
         """
     def __len__(self) -> int: ...
+    def add(self, vectors: numpy.typing.NDArray[typing.Any], ids: numpy.typing.NDArray[typing.Any]) -> None:
+        """
+        Puts vectors float32 (n, D) under new ids int64 (n,).
+        """
+    def calibrate(self, queries: numpy.typing.NDArray[typing.Any]) -> None:
+        """
+        Measures with queries float32 (Q, D) what a recall takes.
+        """
+    def remove(self, ids: numpy.typing.NDArray[typing.Any]) -> None:
+        """
+        Removes ids int64 (n,).
+        """
     def row_of(self, id: typing.SupportsIndex) -> int:
         """
         Row of an id.
@@ -429,11 +444,17 @@ class Index:
         *,
         masks: numpy.typing.NDArray[typing.Any] | None = None,
         id_sets: list[numpy.typing.NDArray[typing.Any]] | None = None,
+        num_probes: typing.SupportsIndex = 0,
+        recall: typing.SupportsFloat | typing.SupportsIndex = 0.9800000190734863,
     ) -> tuple[
         numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.int64]
     ]:
         """
         (ids int64 (Q, K), scores float32 (Q, K), counts int64 (Q,)), best first; masks bool (1 or Q, N).
+        """
+    def update(self, vectors: numpy.typing.NDArray[typing.Any], ids: numpy.typing.NDArray[typing.Any]) -> None:
+        """
+        Puts other vectors float32 (n, D) under ids int64 (n,) that are there.
         """
     def vectors(self, ids: numpy.typing.NDArray[typing.Any]) -> numpy.typing.NDArray[numpy.float32]:
         """
@@ -447,12 +468,22 @@ class Index:
     @property
     def ids(self) -> numpy.typing.NDArray[numpy.int64]:
         """
-        Ids int64 (N,) by row, a read-only view.
+        Ids int64 (N,) by row, a copy.
+        """
+    @property
+    def kind(self) -> str:
+        """
+        exact or partitioned.
         """
     @property
     def metric(self) -> str:
         """
         cosine, inner_product or l2.
+        """
+    @property
+    def num_partitions(self) -> int:
+        """
+        C; 0 where the kind has none.
         """
 
 def cpu_name() -> str:

@@ -5,8 +5,10 @@
     index.save("films.index")
     index = matinee.Index.open("films.index")           # mapped, ready at once
 
-The search is exact: a first pass over 8-bit codes bounds every score, and whatever the bounds cannot rule out is scored
-from its float32 vector, so the answer is that of comparing everything.
+There are two kinds. An exact index answers as if every vector were compared: a first pass over 8-bit codes bounds every
+score, and whatever the bounds cannot rule out is scored from its float32 vector. A partitioned index is for tens of
+thousands of vectors and more: it looks only at the partitions nearest to a query, at 12 bits an element, finds nearly
+all of the true neighbours in a fraction of the time and memory, and can be changed while it is searched.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from matinee import _core
 from matinee.errors import InvalidArgument
 
 Metric: TypeAlias = Literal["cosine", "inner_product", "l2"]
+Kind: TypeAlias = Literal["exact", "partitioned"]
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Ids: TypeAlias = npt.NDArray[np.int64]
 Progress: TypeAlias = Callable[[str, int, int], None]  # ("vectors", done, total)
 # Which rows a search may return; see Index.search.
 Allow: TypeAlias = npt.NDArray[np.bool_] | Ids | Sequence[Ids]
 
+_MOST_NEIGHBORS = 2**31 - 1  # as many as an index holds
 _SINGLE = 1
 _MATRIX = 2
 
@@ -67,7 +71,8 @@ class Neighbors:
 class Index:
     """Vectors under 64-bit ids; `build` or `open` one.
 
-    Unchangeable, and safe for concurrent callers: searches run on the core's compute threads, without the GIL.
+    Safe for concurrent callers: searches run on the core's compute threads, without the GIL. A partitioned index may be
+    changed meanwhile; a search sees a change whole or not at all, and never waits for one.
     """
 
     def __init__(self, core: _core.Index) -> None:
@@ -80,6 +85,9 @@ class Index:
         ids: npt.ArrayLike | None = None,
         *,
         metric: Metric = "cosine",
+        kind: Kind | Literal["auto"] = "auto",
+        num_partitions: int | None = None,
+        seed: int = 0,
         progress: Progress | None = None,
     ) -> Index:
         """Builds an index in memory.
@@ -93,6 +101,10 @@ class Index:
                 normalised. A zero vector has no direction: it scores 0 with everything.
                 ``"inner_product"``: as given.
                 ``"l2"``: the negative squared Euclidean distance, at most 0.
+            kind: ``"exact"``, ``"partitioned"``, or ``"auto"``: partitioned from 20,000 vectors of 384 dimensions on,
+                or as many elements in other dimensions.
+            num_partitions: Of a partitioned index, 1 … N; chosen by N where none is given.
+            seed: Of a partitioned index: the same seed and vectors give the same index.
             progress: Called with ``("vectors", done, total)`` now and then; what it raises stops the build.
 
         Raises:
@@ -109,7 +121,13 @@ class Index:
                 return True
 
         core = _core.Index.build(
-            rows, None if ids is None else _ids("Index.build: ids", ids), metric=metric, progress=told
+            rows,
+            None if ids is None else _ids("Index.build: ids", ids),
+            metric=metric,
+            kind=kind,
+            num_partitions=0 if num_partitions is None else _count("Index.build: num_partitions", num_partitions),
+            seed=seed,
+            progress=told,
         )
         return cls(core)
 
@@ -129,7 +147,15 @@ class Index:
         """
         return cls(_core.Index.open(path, verify))
 
-    def search(self, queries: Vectors, k: int = 10, *, allow: Allow | None = None) -> Neighbors:
+    def search(
+        self,
+        queries: Vectors,
+        k: int = 10,
+        *,
+        allow: Allow | None = None,
+        recall: float = 0.98,
+        num_probes: int | None = None,
+    ) -> Neighbors:
         """The k nearest rows of each query.
 
         Args:
@@ -138,9 +164,15 @@ class Index:
             allow: Which rows may be found. ``None``: all. bool (N,): by row, for all queries. bool (Q, N): by row, for
                 each query. int64 (M,): by id, for all queries. A list of Q such arrays: by id, for each query. Ids that
                 the index does not hold are passed over.
+            recall: Of a partitioned index: the share of the true neighbours that is to be found, on average and for
+                queries like those that it was calibrated with (see `calibrate`); above 0, and 1 looks everywhere.
+            num_probes: Of a partitioned index: how many partitions are looked at, instead of as many as `recall` asks
+                for. More find more and take longer. Where a filter lets few rows pass, these are all compared, and
+                where it lets none of the near ones pass, the search goes farther.
 
         Returns:
-            Neighbors, best first; equal scores are ordered by row. Always min(k, allowed rows) results.
+            Neighbors, best first; equal scores are ordered by row. Always min(k, allowed rows) results. Scores of a
+            partitioned index are those of its 12-bit vectors, off by less than about 0.0002 for unit vectors.
 
         Raises:
             InvalidArgument: k below 1; queries of another dtype or dimension, or with NaN or infinity; a filter of
@@ -150,11 +182,65 @@ class Index:
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise InvalidArgument(f"Index.search: k: expected a whole number, at least 1, got {k!r}")
         masks, id_sets = _filters(allow, len(matrix))
-        ids, scores, counts = self._core.search(matrix, int(min(k, max(len(self), 1))), masks=masks, id_sets=id_sets)
+        if not 0 < recall <= 1:
+            raise InvalidArgument(f"Index.search: recall: expected above 0 and up to 1, got {recall!r}")
+        ids, scores, counts = self._core.search(
+            matrix,
+            int(min(k, _MOST_NEIGHBORS)),
+            masks=masks,
+            id_sets=id_sets,
+            num_probes=0 if num_probes is None else _count("Index.search: num_probes", num_probes),
+            recall=recall,
+        )
         return Neighbors(ids, scores, counts)
+
+    def add(self, vectors: Vectors, ids: npt.ArrayLike) -> None:
+        """Puts new vectors into a partitioned index; their rows are behind the last.
+
+        Args:
+            vectors: (n, D) float32, copied.
+            ids: (n,) integers, unique, not -1, none of which the index holds.
+
+        Raises:
+            InvalidArgument: As `build`; an id that is there already; an exact index. Nothing is changed then.
+        """
+        self._core.add(_matrix("Index.add: vectors", vectors), _ids("Index.add: ids", ids))
+
+    def update(self, vectors: Vectors, ids: npt.ArrayLike) -> None:
+        """Puts other vectors (n, D) float32 under ids (n,) of a partitioned index; their rows stay.
+
+        Raises:
+            NotFound: An id that the index does not hold. Nothing is changed then.
+            InvalidArgument: As `add`.
+        """
+        self._core.update(_matrix("Index.update: vectors", vectors), _ids("Index.update: ids", ids))
+
+    def remove(self, ids: npt.ArrayLike) -> None:
+        """Takes ids (n,) out of a partitioned index. The last row takes the number of each that goes.
+
+        Raises:
+            NotFound: An id that the index does not hold. Nothing is changed then.
+            InvalidArgument: A repeated id; an exact index.
+        """
+        self._core.remove(_ids("Index.remove: ids", ids))
+
+    def calibrate(self, queries: Vectors) -> None:
+        """Measures with queries (Q, D) float32 like those to come how many partitions a recall takes.
+
+        `build` has done so with vectors of the index. Queries of another kind, such as texts that look for posters,
+        need more; some hundred of them are enough. Every one is compared with all vectors. The result is saved with the
+        index. An exact index has nothing to measure.
+
+        Raises:
+            InvalidArgument: Queries of another dtype or dimension, with NaN or infinity, or none.
+        """
+        self._core.calibrate(_matrix("Index.calibrate: queries", queries))
 
     def vectors(self, ids: npt.ArrayLike) -> Vectors:
         """A copy of the stored vectors of `ids` (n,): (n, D) float32, normalised where the metric is cosine.
+
+        A partitioned index keeps 12 bits an element: the largest of a vector is exact, and the others are off by up to
+        1/4095 of it.
 
         Raises:
             NotFound: An id that the index does not hold.
@@ -171,7 +257,7 @@ class Index:
 
     @property
     def ids(self) -> Ids:
-        """Ids by row, (N,) int64; a read-only view."""
+        """Ids by row, (N,) int64; a copy."""
         return self._core.ids
 
     @property
@@ -185,12 +271,23 @@ class Index:
         metric: Any = self._core.metric
         return metric  # type: ignore[no-any-return]
 
+    @property
+    def kind(self) -> Kind:
+        """exact or partitioned; see `build`."""
+        kind: Any = self._core.kind
+        return kind  # type: ignore[no-any-return]
+
+    @property
+    def num_partitions(self) -> int:
+        """How many partitions there are; 0 in an exact index."""
+        return self._core.num_partitions
+
     def __len__(self) -> int:
         """N, the number of vectors."""
         return len(self._core)
 
     def __repr__(self) -> str:
-        return f"Index({len(self)} vectors, dimension={self.dimension}, metric={self.metric!r})"
+        return f"Index({len(self)} vectors, dimension={self.dimension}, metric={self.metric!r}, kind={self.kind!r})"
 
 
 def _filters(allow: Allow | None, num_queries: int) -> tuple[npt.NDArray[np.bool_] | None, list[Ids] | None]:
@@ -215,6 +312,12 @@ def _filters(allow: Allow | None, num_queries: int) -> tuple[npt.NDArray[np.bool
 def _one_for_each(where: str, num_filters: int, num_queries: int) -> None:
     if num_filters != num_queries:
         raise InvalidArgument(f"{where}: expected one for each of {num_queries} queries, got {num_filters}")
+
+
+def _count(where: str, value: int) -> int:
+    if not isinstance(value, (int, np.integer)) or not 1 <= value <= _MOST_NEIGHBORS:
+        raise InvalidArgument(f"{where}: expected a whole number, at least 1, got {value!r}")
+    return int(value)
 
 
 def _ndim(array: Any) -> int:

@@ -7,6 +7,7 @@ enters the repository.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import sys
 import tempfile
@@ -124,7 +125,7 @@ def clip_bpe_seeds() -> dict[str, bytes]:
 
 
 def index_file_seeds() -> dict[str, bytes]:
-    """Index files of each metric, where the package is installed."""
+    """Index files of each kind and metric, where the package is installed."""
     try:
         import numpy as np
 
@@ -133,11 +134,12 @@ def index_file_seeds() -> dict[str, bytes]:
         return {"magic": b"MATINDEX"}
     seeds = {}
     metrics: tuple[matinee.index.Metric, ...] = ("cosine", "inner_product", "l2")
-    for metric in metrics:
+    kinds: tuple[matinee.index.Kind, ...] = ("exact", "partitioned")
+    for metric, kind in itertools.product(metrics, kinds):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "seed.index"
-            matinee.Index.build(np.eye(3, dtype=np.float32), np.array([40, 0, 1]), metric=metric).save(path)
-            seeds[metric] = path.read_bytes()
+            matinee.Index.build(np.eye(3, dtype=np.float32), np.array([40, 0, 1]), metric=metric, kind=kind).save(path)
+            seeds[f"{metric}-{kind}"] = path.read_bytes()
     return seeds
 
 

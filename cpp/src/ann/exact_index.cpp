@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 
+#include "ann/admission.h"
 #include "ann/kernels.h"
 #include "matinee/core/error.h"
 #include "matinee/core/thread_pool.h"
@@ -21,38 +22,7 @@ constexpr std::size_t kRowsPerChunkAtLeast = 2048;
 // Scoring a row from its float32 vector costs about as much as bounding so many from their codes.
 constexpr std::size_t kCodesPerScore = 16;
 
-// Writes a unit vector (or zeros for a zero vector) to `out`; returns nothing a caller has to check.
-void normalize(const float* vector, std::size_t count, float* out) {
-  double squares = 0;
-  for (std::size_t i = 0; i < count; ++i) squares += static_cast<double>(vector[i]) * vector[i];
-  const double scale = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
-  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(vector[i] * scale);
-}
-
-// Copies one vector as the metric wants it. Throws InvalidArgument, naming `where` and the row.
-void admit(const float* vector, std::size_t count, Metric metric, const char* where, std::size_t row, float* out) {
-  double squares = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!std::isfinite(vector[i])) {
-      throw InvalidArgument(std::string(where) + ": expected finite values, got " + std::to_string(vector[i]) +
-                            " in row " + std::to_string(row) + ", column " + std::to_string(i) +
-                            "; leave out the rows that could not be encoded");
-    }
-    squares += static_cast<double>(vector[i]) * vector[i];
-  }
-  if (metric == Metric::kCosine) {
-    normalize(vector, count, out);
-    return;
-  }
-  if (squares > double{Index::kMaxNorm} * Index::kMaxNorm) {
-    throw InvalidArgument(std::string(where) + ": expected norms up to 1e18, got " +
-                          std::to_string(std::sqrt(squares)) + " in row " + std::to_string(row) +
-                          "; scale the vectors down, or use metric cosine");
-  }
-  std::copy(vector, vector + count, out);
-}
-
-// Writes ids and their order. Throws InvalidArgument.
+// Writes ids and their order.
 void set_ids(std::span<const std::int64_t> ids, const ExactSections& sections) {
   if (ids.empty()) {
     std::iota(sections.ids.begin(), sections.ids.end(), std::int64_t{0});
@@ -62,13 +32,10 @@ void set_ids(std::span<const std::int64_t> ids, const ExactSections& sections) {
   std::iota(sections.rows_by_id.begin(), sections.rows_by_id.end(), std::uint32_t{0});
   std::sort(sections.rows_by_id.begin(), sections.rows_by_id.end(),
             [&](std::uint32_t a, std::uint32_t b) { return sections.ids[a] < sections.ids[b]; });
-  for (std::size_t i = 0; i < sections.num_rows; ++i) {
-    const std::int64_t id = sections.ids[sections.rows_by_id[i]];
-    if (id == -1) throw InvalidArgument("Index.build: ids: expected no -1, which marks the end of short results");
-    if (i > 0 && sections.ids[sections.rows_by_id[i - 1]] == id) {
-      throw InvalidArgument("Index.build: ids: expected every id once, got " + std::to_string(id) + " twice");
-    }
-  }
+}
+
+[[noreturn]] void refuse_change() {
+  throw InvalidArgument("Index: kind: expected partitioned, got exact, which cannot be changed; build it again");
 }
 
 }  // namespace
@@ -76,19 +43,10 @@ void set_ids(std::span<const std::int64_t> ids, const ExactSections& sections) {
 std::unique_ptr<ExactIndex> ExactIndex::build(MatrixView<const float> vectors, std::span<const std::int64_t> ids,
                                               const IndexOptions& options) {
   const std::size_t dimension = vectors.cols;
-  if (dimension < 1 || dimension > kMaxDimension) {
-    throw InvalidArgument("Index.build: vectors: expected 1..65536 columns, got " + std::to_string(dimension));
-  }
-  if (vectors.rows > kMaxRows) {
-    throw InvalidArgument("Index.build: vectors: expected fewer than 2^31 rows, got " + std::to_string(vectors.rows) +
-                          "; build several indexes");
-  }
-  if (!ids.empty() && ids.size() != vectors.rows) {
-    throw InvalidArgument("Index.build: ids: expected " + std::to_string(vectors.rows) + ", one for each vector, got " +
-                          std::to_string(ids.size()));
-  }
-  IndexFile file = IndexFile::make(vectors.rows, dimension, options.metric);
-  const ExactSections& sections = file.sections();
+  check_shape(vectors, ids);
+  check_ids("Index.build", ids);
+  IndexFile file = IndexFile::make({IndexKind::kExact, options.metric, vectors.rows, dimension, 0});
+  const ExactSections sections = exact_sections(file);
   set_ids(ids, sections);
   const std::size_t padded = padded_dimension(dimension);
   // In slices, so that the callback is called from this thread and often enough.
@@ -109,7 +67,21 @@ std::unique_ptr<ExactIndex> ExactIndex::build(MatrixView<const float> vectors, s
       throw Cancelled("Index.build: stopped on request");
     }
   }
-  return std::make_unique<ExactIndex>(std::move(file));
+  return std::unique_ptr<ExactIndex>(new ExactIndex(std::move(file)));
+}
+
+std::unique_ptr<ExactIndex> ExactIndex::open(IndexFile file, const std::filesystem::path& path, Verify verify) {
+  std::unique_ptr<ExactIndex> index(new ExactIndex(std::move(file)));
+  if (verify == Verify::kFast) return index;
+  // That the order of ids is one: what the checksums cannot say of a file that somebody made.
+  const ExactSections& s = index->sections();
+  for (std::size_t i = 0; i < s.num_rows; ++i) {
+    const std::size_t row = s.rows_by_id[i];
+    if (row >= s.num_rows || (i > 0 && s.ids[s.rows_by_id[i - 1]] >= s.ids[row])) {
+      IndexFile::refuse(path, "its ids are not in order, or repeated");
+    }
+  }
+  return index;
 }
 
 std::size_t ExactIndex::find_row(std::int64_t id) const {
@@ -145,6 +117,12 @@ void ExactIndex::vectors(std::span<const std::int64_t> ids, MatrixView<float> ou
     std::copy(stored, stored + dimension(), out.row(i));
   }
 }
+
+void ExactIndex::add(MatrixView<const float> vectors, std::span<const std::int64_t> ids) { refuse_change(); }
+
+void ExactIndex::update(MatrixView<const float> vectors, std::span<const std::int64_t> ids) { refuse_change(); }
+
+void ExactIndex::remove(std::span<const std::int64_t> ids) { refuse_change(); }
 
 CodedQueries ExactIndex::code(MatrixView<const float> queries) const {
   CodedQueries coded;
@@ -249,33 +227,17 @@ void ExactIndex::search_round(MatrixView<const float> queries, std::span<const R
 }
 
 Neighbors ExactIndex::search(MatrixView<const float> queries, const SearchOptions& options) const {
-  if (options.k < 1) throw InvalidArgument("Index.search: k: expected at least 1, got 0");
-  if (queries.cols != dimension()) {
-    throw InvalidArgument("Index.search: queries: expected (Q, " + std::to_string(dimension()) + "), got (" +
-                          std::to_string(queries.rows) + ", " + std::to_string(queries.cols) +
-                          "); was the index built with another encoder?");
-  }
-  if (options.filters.size() > 1 && options.filters.size() != queries.rows) {
-    throw InvalidArgument("Index.search: allow: expected one filter, or one for each of " +
-                          std::to_string(queries.rows) + " queries, got " + std::to_string(options.filters.size()));
-  }
-  for (const RowFilter& filter : options.filters) {
-    if (filter.num_rows() != size()) {
-      throw InvalidArgument("Index.search: allow: expected a bit for each of " + std::to_string(size()) +
-                            " rows, got " + std::to_string(filter.num_rows()) + "; is it of another index?");
-    }
-  }
-  Neighbors neighbors;
-  neighbors.num_queries = queries.rows;
-  neighbors.width = std::min(options.k, size());
-  neighbors.ids.assign(queries.rows * neighbors.width, -1);
-  neighbors.scores.assign(queries.rows * neighbors.width, -std::numeric_limits<float>::infinity());
-  neighbors.counts.assign(queries.rows, 0);
+  check_search(*this, queries, options);
+  check_filters(options.filters, size());
+  std::vector<RowFilter> of_ids;
+  for (const auto& ids : options.id_sets) of_ids.push_back(filter_of(ids));
+  const std::span<const RowFilter> all_filters = of_ids.empty() ? options.filters : std::span<const RowFilter>(of_ids);
+  Neighbors neighbors = no_neighbors(queries.rows, std::min(options.k, size()));
   // An empty index has no results, but its queries are still looked at.
   for (std::size_t start = 0; start < queries.rows; start += kQueriesPerRound) {
     const std::size_t count = std::min(kQueriesPerRound, queries.rows - start);
     const MatrixView<const float> round(queries.row(start), count, queries.cols, queries.stride);
-    const auto filters = options.filters.size() <= 1 ? options.filters : options.filters.subspan(start, count);
+    const auto filters = all_filters.size() <= 1 ? all_filters : all_filters.subspan(start, count);
     std::vector<std::vector<ScoredRow>> found(count);
     search_round(round, filters, std::max<std::size_t>(1, neighbors.width), found);
     for (std::size_t q = 0; q < count; ++q) {

@@ -16,6 +16,19 @@ const RowFilter* filter_of_query(std::span<const RowFilter> filters, std::size_t
 
 }  // namespace
 
+ExactSections exact_sections(const IndexFile& file) {
+  return {file.shape().num_rows,
+          file.shape().dimension,
+          file.shape().metric,
+          file.section<std::int64_t>(SectionName::kIds),
+          file.section<std::uint32_t>(SectionName::kRowsById),
+          file.section<float>(SectionName::kVectors),
+          file.section<std::uint8_t>(SectionName::kCodes),
+          file.section<float>(SectionName::kScales),
+          file.section<float>(SectionName::kNorms),
+          file.section<float>(SectionName::kErrorNorms)};
+}
+
 void Survivors::add(std::size_t first, std::size_t count, const float* lower, const float* upper,
                     const RowFilter* filter) {
   for (std::size_t r = 0; r < count; ++r) {

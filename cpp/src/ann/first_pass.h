@@ -12,6 +12,21 @@
 
 namespace matinee::ann {
 
+// The sections of an exact index, wherever they lie.
+struct ExactSections {
+  std::size_t num_rows = 0;
+  std::size_t dimension = 0;
+  Metric metric = Metric::kCosine;
+  std::span<std::int64_t> ids;
+  std::span<std::uint32_t> rows_by_id;
+  std::span<float> vectors;
+  std::span<std::uint8_t> codes;
+  std::span<float> scales;
+  std::span<float> norms;
+  std::span<float> error_norms;
+};
+ExactSections exact_sections(const IndexFile& file);
+
 // The rows of one query that the codes cannot rule out (Note [Exact from codes]).
 class Survivors {
  public:

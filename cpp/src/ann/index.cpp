@@ -1,16 +1,22 @@
 #include "matinee/ann/index.h"
 
 #include <array>
+#include <bit>
 #include <string>
 
 #include "ann/exact_index.h"
 #include "ann/index_file.h"
+#include "ann/partitioned_index.h"
+#include "ann/two_level_codes.h"
 #include "matinee/core/error.h"
 
 namespace matinee {
 namespace {
 
 constexpr std::array<std::string_view, 3> kMetrics = {"cosine", "inner_product", "l2"};
+constexpr std::array<std::string_view, 2> kKinds = {"exact", "partitioned"};
+// Elements from which on comparing every row takes milliseconds.
+constexpr std::size_t kLargeIndex = std::size_t{20000} * 384;
 
 }  // namespace
 
@@ -21,6 +27,20 @@ Metric metric_from_name(std::string_view name) {
     if (kMetrics[i] == name) return static_cast<Metric>(i);
   }
   throw InvalidArgument("metric: expected cosine, inner_product or l2, got '" + std::string(name) + "'");
+}
+
+std::string_view kind_name(IndexKind kind) { return kKinds.at(static_cast<std::size_t>(kind) - 1); }
+
+IndexKind kind_from_name(std::string_view name) {
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    if (kKinds[i] == name) return static_cast<IndexKind>(i + 1);
+  }
+  throw InvalidArgument("kind: expected exact or partitioned, got '" + std::string(name) + "'");
+}
+
+IndexKind default_kind(std::size_t num_rows, std::size_t dimension) {
+  return num_rows * dimension >= kLargeIndex && dimension <= ann::kMaxCodedDimension ? IndexKind::kPartitioned
+                                                                                     : IndexKind::kExact;
 }
 
 Verify verify_from_name(std::string_view name) {
@@ -45,6 +65,17 @@ void RowFilter::allow(std::size_t row) {
   words_[row / 64] |= bit;
 }
 
+std::vector<std::uint32_t> RowFilter::rows() const {
+  std::vector<std::uint32_t> rows;
+  rows.reserve(num_allowed_);
+  for (std::size_t word = 0; word < words_.size(); ++word) {
+    for (std::uint64_t bits = words_[word]; bits != 0; bits &= bits - 1) {
+      rows.push_back(static_cast<std::uint32_t>(word * 64) + static_cast<std::uint32_t>(std::countr_zero(bits)));
+    }
+  }
+  return rows;
+}
+
 bool RowFilter::allows_any(std::size_t begin, std::size_t end) const {
   for (std::size_t row = begin; row < end;) {
     if (row % 64 == 0 && row + 64 <= end) {
@@ -59,11 +90,14 @@ bool RowFilter::allows_any(std::size_t begin, std::size_t end) const {
 
 std::unique_ptr<Index> Index::build(MatrixView<const float> vectors, std::span<const std::int64_t> ids,
                                     const IndexOptions& options) {
+  if (options.kind == IndexKind::kPartitioned) return ann::PartitionedIndex::build(vectors, ids, options);
   return ann::ExactIndex::build(vectors, ids, options);
 }
 
 std::unique_ptr<Index> Index::open(const std::filesystem::path& path, Verify verify) {
-  return std::make_unique<ann::ExactIndex>(ann::IndexFile::open(path, verify));
+  ann::IndexFile file = ann::IndexFile::open(path, verify);
+  if (file.shape().kind == IndexKind::kPartitioned) return ann::PartitionedIndex::open(std::move(file), path, verify);
+  return ann::ExactIndex::open(std::move(file), path, verify);
 }
 
 }  // namespace matinee

@@ -1,5 +1,9 @@
 #include "ann/index_file.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -9,6 +13,8 @@
 #include <vector>
 
 #include "ann/kernels.h"
+#include "ann/probe_shares.h"
+#include "ann/two_level_codes.h"
 #include "matinee/core/checksum.h"
 #include "matinee/core/error.h"
 
@@ -24,18 +30,36 @@ struct Section {
   std::size_t size;
 };
 
-// What an exact index of this shape holds, in the order of the file. No product overflows: N < 2^31, D <= 2^16.
-std::array<Section, 7> exact_layout(std::size_t num_rows, std::size_t dimension) {
-  return {{{SectionName::kIds, num_rows * sizeof(std::int64_t)},
-           {SectionName::kRowsById, num_rows * sizeof(std::uint32_t)},
-           {SectionName::kVectors, num_rows * dimension * sizeof(float)},
-           {SectionName::kCodes, num_rows * padded_dimension(dimension)},
-           {SectionName::kScales, num_rows * sizeof(float)},
-           {SectionName::kNorms, num_rows * sizeof(float)},
-           {SectionName::kErrorNorms, num_rows * sizeof(float)}}};
+// What an index of this shape holds, in the order of the file. No product overflows: N < 2^31, C <= N + 1, D <= 2^16.
+std::vector<Section> layout_of(const FileShape& shape) {
+  const std::size_t n = shape.num_rows;
+  const std::size_t c = shape.num_partitions;
+  if (shape.kind == IndexKind::kExact) {
+    return {{SectionName::kIds, n * sizeof(std::int64_t)},
+            {SectionName::kRowsById, n * sizeof(std::uint32_t)},
+            {SectionName::kVectors, n * shape.dimension * sizeof(float)},
+            {SectionName::kCodes, n * padded_dimension(shape.dimension)},
+            {SectionName::kScales, n * sizeof(float)},
+            {SectionName::kNorms, n * sizeof(float)},
+            {SectionName::kErrorNorms, n * sizeof(float)}};
+  }
+  const std::size_t padded = padded_plane(shape.dimension);
+  return {{SectionName::kSlotIds, n * sizeof(std::int64_t)},
+          {SectionName::kSlotRows, n * sizeof(std::uint32_t)},
+          {SectionName::kSlotsByRow, n * sizeof(std::uint32_t)},
+          {SectionName::kSlotsById, n * sizeof(std::uint32_t)},
+          {SectionName::kPartitionEnds, (c + 1) * sizeof(std::uint32_t)},
+          {SectionName::kHigh, n * padded / 2},
+          {SectionName::kLow, n * padded},
+          {SectionName::kSteps, n * sizeof(float)},
+          {SectionName::kSquaredNorms, n * sizeof(float)},
+          {SectionName::kCenterHigh, c * padded / 2},
+          {SectionName::kCenterSteps, c * sizeof(float)},
+          {SectionName::kCenterNorms, c * sizeof(float)},
+          {SectionName::kProbeShares, kRecallLevels.size() * sizeof(float)}};
 }
 
-// The header and section table of an exact index, checksums left 0.
+// The header and section table of an index, checksums left 0.
 struct Front {
   FileHeader header;
   std::vector<SectionEntry> table;
@@ -48,9 +72,9 @@ struct Front {
   }
 };
 
-Front exact_front(std::size_t num_rows, std::size_t dimension, Metric metric) {
+Front front_of(const FileShape& shape) {
   Front front{};
-  const auto layout = exact_layout(num_rows, dimension);
+  const auto layout = layout_of(shape);
   std::size_t end = sizeof(FileHeader) + layout.size() * sizeof(SectionEntry);
   for (const Section& section : layout) {
     const std::size_t offset = round_up(end, kSectionAlignment);
@@ -59,61 +83,54 @@ Front exact_front(std::size_t num_rows, std::size_t dimension, Metric metric) {
   }
   front.header.magic = kMagic;
   front.header.version = kFormatVersion;
-  front.header.kind = static_cast<std::uint32_t>(Kind::kExact);
-  front.header.metric = static_cast<std::uint32_t>(metric);
+  front.header.kind = static_cast<std::uint32_t>(shape.kind);
+  front.header.metric = static_cast<std::uint32_t>(shape.metric);
   front.header.num_sections = static_cast<std::uint32_t>(layout.size());
-  front.header.num_rows = num_rows;
-  front.header.dimension = dimension;
+  front.header.num_rows = shape.num_rows;
+  front.header.dimension = shape.dimension;
+  front.header.num_partitions = shape.num_partitions;
   front.header.file_size = round_up(end, kSectionAlignment);
   return front;
 }
 
-template <typename T>
-std::span<T> view(std::span<std::uint8_t> bytes, const SectionEntry& entry) {
-  return {reinterpret_cast<T*>(bytes.data() + entry.offset), entry.size / sizeof(T)};
+FileShape shape_of(const FileHeader& header) {
+  return {static_cast<IndexKind>(header.kind), static_cast<Metric>(header.metric), header.num_rows, header.dimension,
+          header.num_partitions};
 }
 
-ExactSections sections_of(std::span<std::uint8_t> bytes, const Front& front) {
-  ExactSections sections;
-  sections.num_rows = front.header.num_rows;
-  sections.dimension = front.header.dimension;
-  sections.metric = static_cast<Metric>(front.header.metric);
-  sections.ids = view<std::int64_t>(bytes, front.table[0]);
-  sections.rows_by_id = view<std::uint32_t>(bytes, front.table[1]);
-  sections.vectors = view<float>(bytes, front.table[2]);
-  sections.codes = view<std::uint8_t>(bytes, front.table[3]);
-  sections.scales = view<float>(bytes, front.table[4]);
-  sections.norms = view<float>(bytes, front.table[5]);
-  sections.error_norms = view<float>(bytes, front.table[6]);
-  return sections;
-}
-
-[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
-  throw FormatError("Index.open: " + path.string() + ": " + why);
+bool is_possible(const FileHeader& header) {
+  if (header.metric > static_cast<std::uint32_t>(Metric::kL2) || header.num_rows > Index::kMaxRows ||
+      header.dimension < 1 || header.dimension > Index::kMaxDimension) {
+    return false;
+  }
+  if (header.kind == static_cast<std::uint32_t>(IndexKind::kExact)) return header.num_partitions == 0;
+  return header.dimension <= kMaxCodedDimension && header.num_partitions >= 1 &&
+         header.num_partitions <= Index::kMaxRows;
 }
 
 // Reads header and section table, and compares both, byte for byte, with those of an index of the shape they state.
 Front read_front(std::span<const std::uint8_t> bytes, const std::filesystem::path& path) {
   FileHeader header{};
   if (bytes.size() < sizeof(header))
-    refuse(path, "expected an index file, got " + std::to_string(bytes.size()) + " bytes");
+    IndexFile::refuse(path, "expected an index file, got " + std::to_string(bytes.size()) + " bytes");
   std::memcpy(&header, bytes.data(), sizeof(header));
-  if (header.magic != kMagic) refuse(path, "expected an index file of Matinee, got something else");
-  if (header.version != kFormatVersion) {
-    refuse(path, "expected format version " + std::to_string(kFormatVersion) + ", got " +
-                     std::to_string(header.version) + "; a newer Matinee may have written it");
+  if (header.magic != kMagic) IndexFile::refuse(path, "expected an index file of Matinee, got something else");
+  const auto partitioned = static_cast<std::uint32_t>(IndexKind::kPartitioned);
+  if (header.version < 1 || header.version > kFormatVersion) {
+    IndexFile::refuse(path, "expected format version 1 or 2, got " + std::to_string(header.version) +
+                                "; a newer Matinee may have written it");
   }
-  if (header.kind != static_cast<std::uint32_t>(Kind::kExact)) {
-    refuse(path, "expected kind 1 (exact), got " + std::to_string(header.kind));
+  if (header.kind < 1 || header.kind > (header.version == 1 ? 1 : partitioned)) {
+    IndexFile::refuse(path, "expected kind 1 (exact) or 2 (partitioned), got " + std::to_string(header.kind));
   }
-  if (header.metric > static_cast<std::uint32_t>(Metric::kL2) || header.num_rows > Index::kMaxRows ||
-      header.dimension < 1 || header.dimension > Index::kMaxDimension) {
-    refuse(path, "the header states an impossible metric, dimension or number of rows; the file is damaged");
+  if (!is_possible(header)) {
+    IndexFile::refuse(path, "the header states an impossible metric or number; the file is damaged");
   }
-  Front front = exact_front(header.num_rows, header.dimension, static_cast<Metric>(header.metric));
+  Front front = front_of(shape_of(header));
+  front.header.version = header.version;
   if (bytes.size() != front.header.file_size || header.file_size != front.header.file_size) {
-    refuse(path, "expected " + std::to_string(front.header.file_size) + " bytes, got " + std::to_string(bytes.size()) +
-                     "; the file is cut or damaged");
+    IndexFile::refuse(path, "expected " + std::to_string(front.header.file_size) + " bytes, got " +
+                                std::to_string(bytes.size()) + "; the file is cut or damaged");
   }
   std::vector<SectionEntry> table(front.table.size());
   std::memcpy(table.data(), bytes.data() + sizeof(header), front.table_bytes());
@@ -121,7 +138,7 @@ Front read_front(std::span<const std::uint8_t> bytes, const std::filesystem::pat
   front.header.checksum = header.checksum;
   if (std::memcmp(&front.header, &header, sizeof(header)) != 0 ||
       std::memcmp(front.table.data(), table.data(), front.table_bytes()) != 0 || front.checksum() != header.checksum) {
-    refuse(path, "the header or the section table is damaged");
+    IndexFile::refuse(path, "the header or the section table is damaged");
   }
   return front;
 }
@@ -129,44 +146,48 @@ Front read_front(std::span<const std::uint8_t> bytes, const std::filesystem::pat
 void verify_sections(std::span<const std::uint8_t> bytes, const Front& front, const std::filesystem::path& path) {
   const std::size_t front_end = sizeof(FileHeader) + front.table_bytes();
   if (std::any_of(bytes.data() + front_end, bytes.data() + front.table[0].offset, [](auto b) { return b != 0; })) {
-    refuse(path, "the padding behind the section table is damaged");
+    IndexFile::refuse(path, "the padding behind the section table is damaged");
   }
   for (std::size_t i = 0; i < front.table.size(); ++i) {
     const SectionEntry& entry = front.table[i];
     if (crc32c(bytes.data() + entry.offset, front.end_of(i) - entry.offset) != entry.checksum) {
-      refuse(path, "section " + std::to_string(entry.name) + " is damaged");
+      IndexFile::refuse(path, "section " + std::to_string(entry.name) + " is damaged");
     }
   }
 }
 
-// That the order of ids is one: what the checksums cannot say of a file that somebody made.
-void verify_order(const ExactSections& sections, const std::filesystem::path& path) {
-  for (std::size_t i = 0; i < sections.num_rows; ++i) {
-    const std::size_t row = sections.rows_by_id[i];
-    if (row >= sections.num_rows || (i > 0 && sections.ids[sections.rows_by_id[i - 1]] >= sections.ids[row])) {
-      refuse(path, "its ids are not in order, or repeated");
-    }
+// Zeros in memory, in large pages where the system gives them: a search jumps about.
+std::shared_ptr<const void> zeroed_memory(std::size_t size) {
+  constexpr std::size_t kLargePage = std::size_t{2} << 20;
+  const std::size_t alignment = size >= kLargePage ? kLargePage : kSectionAlignment;
+  void* const memory = ::operator new (size, std::align_val_t{alignment}, std::nothrow);
+  if (memory == nullptr) {
+    throw InternalError("Index.build: expected " + std::to_string(size) +
+                        " bytes of memory, got none; build from fewer vectors");
   }
+#if defined(__linux__)
+  if (size >= kLargePage) ::madvise(memory, size / kLargePage * kLargePage, MADV_HUGEPAGE);
+#endif
+  std::memset(memory, 0, size);
+  return {memory,
+          [alignment](const void* p) { ::operator delete (const_cast<void*>(p), std::align_val_t{alignment}); }};
 }
 
 }  // namespace
 
 std::size_t padded_dimension(std::size_t dimension) { return round_up(dimension, kCodeAlignment); }
 
-IndexFile IndexFile::make(std::size_t num_rows, std::size_t dimension, Metric metric) {
-  const Front front = exact_front(num_rows, dimension, metric);
-  constexpr std::align_val_t kAlignment{kSectionAlignment};
-  void* memory = ::operator new(front.header.file_size, kAlignment, std::nothrow);
-  if (memory == nullptr) {
-    throw InternalError("Index.build: expected " + std::to_string(front.header.file_size) +
-                        " bytes of memory, got none; build from fewer vectors");
-  }
-  std::memset(memory, 0, front.header.file_size);
+void IndexFile::refuse(const std::filesystem::path& path, const std::string& why) {
+  throw FormatError("Index.open: " + path.string() + ": " + why);
+}
+
+IndexFile IndexFile::make(const FileShape& shape) {
+  const Front front = front_of(shape);
   IndexFile file;
-  file.holder_ = std::shared_ptr<const void>(
-      memory, [](const void* p) { ::operator delete (const_cast<void*>(p), std::align_val_t{kSectionAlignment}); });
-  file.bytes_ = {static_cast<std::uint8_t*>(memory), front.header.file_size};
-  file.sections_ = sections_of(file.bytes_, front);
+  file.holder_ = zeroed_memory(front.header.file_size);
+  // Nobody else writes to what was just made.
+  file.bytes_ = {static_cast<std::uint8_t*>(const_cast<void*>(file.holder_.get())), front.header.file_size};
+  file.shape_ = shape;
   return file;
 }
 
@@ -177,14 +198,21 @@ IndexFile IndexFile::open(const std::filesystem::path& path, Verify verify) {
   IndexFile file;
   // The mapping is read-only; nothing writes to the sections of an opened file.
   file.bytes_ = {const_cast<std::uint8_t*>(mapped->bytes().data()), mapped->size()};
-  file.sections_ = sections_of(file.bytes_, front);
-  if (verify == Verify::kFull) verify_order(file.sections_, path);
+  file.shape_ = shape_of(front.header);
   file.holder_ = std::move(mapped);
   return file;
 }
 
+std::span<std::uint8_t> IndexFile::section_bytes(SectionName name) const {
+  for (const SectionEntry& entry : front_of(shape_).table) {
+    if (entry.name == static_cast<std::uint32_t>(name)) return bytes_.subspan(entry.offset, entry.size);
+  }
+  throw InternalError("IndexFile: expected a section of this kind, got " +
+                      std::to_string(static_cast<std::uint32_t>(name)) + "; please report it");
+}
+
 void IndexFile::save(const std::filesystem::path& path) const {
-  Front front = exact_front(sections_.num_rows, sections_.dimension, sections_.metric);
+  Front front = front_of(shape_);
   for (std::size_t i = 0; i < front.table.size(); ++i) {
     SectionEntry& entry = front.table[i];
     entry.checksum = crc32c(bytes_.data() + entry.offset, front.end_of(i) - entry.offset);

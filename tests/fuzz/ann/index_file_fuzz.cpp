@@ -23,7 +23,21 @@ void use(const matinee::Index& index) {
   if (found.ids.size() != 2 * found.width) std::abort();
   const std::vector<std::int64_t> ids = {0, 1, 40};
   index.filter_of(ids);
+  const matinee::RowFilter all(index.size());
+  options.filters = {&all, 1};
+  index.search({queries.data(), 2, index.dimension()}, options);
   index.row_of(40);
+}
+
+// Everything that may be done to one.
+void change(matinee::Index& index) {
+  if (index.kind() == matinee::IndexKind::kExact || index.dimension() > 4096) return;
+  const std::vector<float> vector(index.dimension(), 0.5F);
+  const std::vector<std::int64_t> added = {77};
+  index.add({vector.data(), 1, index.dimension()}, added);
+  index.update({vector.data(), 1, index.dimension()}, added);
+  index.remove(added);
+  index.remove(std::vector<std::int64_t>{40});
 }
 
 }  // namespace
@@ -38,9 +52,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (const matinee::Verify verify : {matinee::Verify::kFast, matinee::Verify::kFull}) {
     try {
-      use(*matinee::Index::open(path, verify));
+      const auto index = matinee::Index::open(path, verify);
+      use(*index);
+      change(*index);
     } catch (const matinee::FormatError&) {
-    } catch (const matinee::NotFound&) {  // no such id
+    } catch (const matinee::InvalidArgument&) {  // an id that is there already
+    } catch (const matinee::NotFound&) {         // no such id
     }
   }
   std::filesystem::remove(path);

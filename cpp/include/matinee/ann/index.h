@@ -24,6 +24,17 @@ enum class Metric : std::uint32_t {
 std::string_view metric_name(Metric metric);  // "cosine", "inner_product", "l2"
 Metric metric_from_name(std::string_view name);
 
+// How an index finds its answers.
+enum class IndexKind : std::uint32_t {
+  kExact = 1,  // every row is compared: 8-bit codes first, then the float32 vectors of those that may be among the best
+  kPartitioned = 2,  // rows near each other lie together; a search looks at the nearest of these partitions. Vectors
+                     // are kept in 12 bits an element
+};
+std::string_view kind_name(IndexKind kind);  // "exact", "partitioned"
+IndexKind kind_from_name(std::string_view name);
+// What suits so many rows where nobody has chosen.
+IndexKind default_kind(std::size_t num_rows, std::size_t dimension);
+
 // How much of a file is checked before it is used. Both read the header and the section table (under a checksum) and
 // compare every size; full also reads every byte against its checksum.
 enum class Verify { kFast, kFull };
@@ -39,6 +50,7 @@ class RowFilter {
 
   void allow(std::size_t row);  // REQUIRES: row < num_rows()
   bool allows(std::size_t row) const { return (words_[row / 64] >> (row % 64) & 1U) != 0; }
+  std::vector<std::uint32_t> rows() const;                    // that are allowed, in order
   bool allows_any(std::size_t begin, std::size_t end) const;  // of the rows [begin, end)
   std::size_t num_rows() const { return num_rows_; }
   std::size_t num_allowed() const { return num_allowed_; }
@@ -61,17 +73,30 @@ struct Neighbors {
 
 struct IndexOptions {
   Metric metric = Metric::kCosine;
+  IndexKind kind = IndexKind::kExact;
+  // The following mean something to partitioned indexes only.
+  std::size_t num_partitions = 0;  // 0: chosen by the number of rows
+  std::uint64_t seed = 0;          // the same seed gives the same index, on any number of threads
   // Called now and then while building with the rows done and their number; false stops with Cancelled. May be empty.
   std::function<bool(std::size_t done, std::size_t total)> progress;
 };
 
 struct SearchOptions {
-  std::size_t k = 10;                  // >= 1; more than N gives N
-  std::span<const RowFilter> filters;  // none: every row; one: for all queries; Q: one for each
+  std::size_t k = 10;  // >= 1; more than N gives N
+  // Which rows may be found, as bitmaps by row or as sets of ids (those that the index does not hold are passed over).
+  // None: every row; one: for all queries; Q: one for each. Not both.
+  std::span<const RowFilter> filters;
+  std::span<const std::span<const std::int64_t>> id_sets;
+  // Partitions that are looked at, the nearest first; more find more and take longer. 0: as many as `recall` asks for.
+  // Exact indexes have none.
+  std::size_t num_probes = 0;
+  // Where num_probes is 0: the share of the true neighbours that shall be found on average by queries like those that
+  // the index was calibrated with; 1 looks everywhere. Exact indexes find all.
+  float recall = 0.98F;
 };
 
-// A set of vectors (N, D) under 64-bit ids, and the nearest of them to a query. Immutable: any number of threads may
-// search one index; the work is done on the compute pool, a single query on all of its threads.
+// A set of vectors (N, D) under 64-bit ids, and the nearest of them to a query. Any number of threads may search one
+// index; the work is done on the compute pool.
 class Index {
  public:
   static constexpr std::size_t kMaxDimension = 65536;
@@ -95,8 +120,10 @@ class Index {
   virtual std::size_t size() const noexcept = 0;       // N
   virtual std::size_t dimension() const noexcept = 0;  // D
   virtual Metric metric() const noexcept = 0;
-  // Ids by row; the view lives as long as the index.
-  virtual std::span<const std::int64_t> ids() const noexcept = 0;
+  virtual IndexKind kind() const noexcept = 0;
+  virtual std::size_t num_partitions() const noexcept = 0;  // 0 where the kind has none
+  // Ids by row.
+  virtual std::vector<std::int64_t> ids() const = 0;
 
   // The k best rows for each of `queries` (Q, D), best first, equal scores by lower row.
   // Throws InvalidArgument: k = 0, another D, a NaN or infinity, a norm above kMaxNorm, filters of another number or
@@ -109,6 +136,21 @@ class Index {
   virtual RowFilter filter_of(std::span<const std::int64_t> ids) const = 0;
   // Copies the vectors of `ids` to `out` (ids.size(), D), as stored: normalised under cosine. Throws NotFound.
   virtual void vectors(std::span<const std::int64_t> ids, MatrixView<float> out) const = 0;
+
+  // Changes, while others search: a search sees the index before a call of these or after it. Rows stay 0 … N-1: new
+  // ones are behind the last, and the last takes the number of one that is removed. A call that throws changes nothing.
+  // An exact index cannot be changed (InvalidArgument).
+  // Puts `vectors` (n, D) under `ids` (n,), which must be new. Throws InvalidArgument.
+  virtual void add(MatrixView<const float> vectors, std::span<const std::int64_t> ids) = 0;
+  // Puts other vectors under ids that are there. Throws NotFound, InvalidArgument.
+  virtual void update(MatrixView<const float> vectors, std::span<const std::int64_t> ids) = 0;
+  // Throws NotFound, InvalidArgument.
+  virtual void remove(std::span<const std::int64_t> ids) = 0;
+
+  // Measures with `queries` (Q, D) how many partitions a search must look at for a recall (SearchOptions::recall).
+  // build() has done it with rows of the index, which says little about queries of another kind (texts to posters).
+  // Exact indexes have nothing to measure. Throws InvalidArgument.
+  virtual void calibrate(MatrixView<const float> queries) = 0;
 
   // Writes one file, atomically. Throws IoError.
   virtual void save(const std::filesystem::path& path) const = 0;

@@ -1,0 +1,409 @@
+#include "ann/partition_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+#include "ann/tile_kernels.h"
+
+namespace matinee::ann {
+namespace {
+
+constexpr std::size_t kQueriesPerBlock = 256;  // share the codes of each centre
+constexpr std::size_t kFewQueries = 4;         // for which rows are not worth turning into tiles
+constexpr std::size_t kTilesPerStep = 4;       // their products stay in the first-level cache
+
+struct Candidate {
+  float score;
+  Place place;
+};
+
+bool is_better_candidate(const Candidate& a, const Candidate& b) {
+  return a.score > b.score || (a.score == b.score && a.place < b.place);
+}
+
+// The best rows of one query by their high codes.
+class Candidates {
+ public:
+  explicit Candidates(std::size_t keep) : keep_(keep) { kept_.reserve(2 * keep_ + kTilesPerStep * kTileRows); }
+
+  float threshold() const { return threshold_; }
+  std::size_t num_seen() const { return num_seen_; }
+  void saw(std::size_t num_rows) { num_seen_ += num_rows; }
+
+  void add(float score, const Place& place) {
+    kept_.push_back({score, place});
+    if (kept_.size() >= 2 * keep_) keep_best();
+  }
+
+  std::vector<Candidate>& take() {
+    keep_best();
+    return kept_;
+  }
+
+ private:
+  void keep_best() {
+    if (kept_.size() <= keep_) return;
+    const auto last = kept_.begin() + static_cast<std::ptrdiff_t>(keep_) - 1;
+    std::nth_element(kept_.begin(), last, kept_.end(), is_better_candidate);
+    threshold_ = last->score;
+    kept_.resize(keep_);
+  }
+
+  std::size_t keep_;
+  float threshold_ = -std::numeric_limits<float>::infinity();
+  std::size_t num_seen_ = 0;
+  std::vector<Candidate> kept_;
+};
+
+// The rows of one partition that may be found.
+struct Part {
+  std::uint32_t partition = 0;
+  std::size_t num_rows = 0;
+  const std::uint8_t* high = nullptr;
+  const float* steps = nullptr;
+  const float* squared_norms = nullptr;  // null where they play no role
+  const std::uint32_t* slots = nullptr;  // (num_rows,); null: row i is at slot i
+};
+
+// A part whose rows were picked out of their partition and put together.
+struct PickedPart {
+  std::vector<std::uint32_t> slots;
+  std::vector<std::uint8_t> high;
+  std::vector<float> steps;
+  std::vector<float> squared_norms;
+};
+
+// Everything that one thread needs for one group of queries.
+class GroupSearch {
+ public:
+  GroupSearch(const PartitionedView& index, const TwoLevelQueries& queries, std::size_t first, std::size_t count,
+              const ProbeOptions& options)
+      : index_(index),
+        queries_(queries),
+        first_(first),
+        options_(options),
+        kernels_(tile_kernels_for(isa_level())),
+        candidates_(count, Candidates(options.num_candidates)) {}
+
+  std::size_t count() const { return candidates_.size(); }
+  Candidates& candidates(std::size_t query) { return candidates_[query]; }
+
+  Part whole(std::uint32_t partition) const {
+    const Partition& rows = index_.table[partition];
+    return {partition, rows.num_rows, rows.high, rows.steps, norms_of(rows.squared_norms), nullptr};
+  }
+
+  // Copies the rows at `slots` together: worth while for several queries.
+  Part picked(std::uint32_t partition, std::vector<std::uint32_t> slots, PickedPart& room) const {
+    const Partition& rows = index_.table[partition];
+    const std::size_t half = index_.padded / 2;
+    room.slots = std::move(slots);
+    room.high.resize(room.slots.size() * half);
+    room.steps.clear();
+    room.squared_norms.clear();
+    for (std::size_t i = 0; i < room.slots.size(); ++i) {
+      const std::uint32_t slot = room.slots[i];
+      std::copy_n(rows.high + slot * half, half, room.high.data() + i * half);
+      room.steps.push_back(rows.steps[slot]);
+      room.squared_norms.push_back(rows.squared_norms[slot]);
+    }
+    return {
+        partition,        room.slots.size(), room.high.data(), room.steps.data(), norms_of(room.squared_norms.data()),
+        room.slots.data()};
+  }
+
+  // Looks at `part` for one query.
+  void look(const Part& part, std::size_t query) {
+    dots_.resize((part.num_rows + kTileRows - 1) / kTileRows * kTileRows);
+    kernels_.dot_rows(part.high, nullptr, part.num_rows, query_codes(query), index_.padded, dots_.data());
+    collect(part, 0, part.num_rows, query, dots_.data(), kTileRows);
+    candidates_[query].saw(part.num_rows);
+  }
+
+  // Looks at `part` for each of `queries`, numbers within the group.
+  void look(const Part& part, std::span<const std::uint32_t> queries) {
+    if (queries.size() <= kFewQueries) {
+      for (const std::uint32_t query : queries) look(part, query);
+      return;
+    }
+    const std::size_t padded = index_.padded;
+    const std::size_t room = (queries.size() + 15) / 16 * 16;
+    gathered_.resize(room * padded);
+    for (std::size_t q = 0; q < queries.size(); ++q) {
+      std::copy_n(query_codes(queries[q]), padded, gathered_.data() + q * padded);
+    }
+    tile_.resize(padded * kTileRows);
+    dots_.resize(kTilesPerStep * room * kTileRows);
+    for (std::size_t begin = 0; begin < part.num_rows; begin += kTilesPerStep * kTileRows) {
+      const std::size_t num_rows = std::min(kTilesPerStep * kTileRows, part.num_rows - begin);
+      for (std::size_t t = 0; t * kTileRows < num_rows; ++t) {
+        kernels_.make_tile(part.high + (begin + t * kTileRows) * padded / 2,
+                           std::min(kTileRows, num_rows - t * kTileRows), padded, tile_.data());
+        kernels_.dot_tile(tile_.data(), gathered_.data(), queries.size(), padded, dots_.data() + t * room * kTileRows);
+      }
+      for (std::size_t q = 0; q < queries.size(); ++q) {
+        collect(part, begin, num_rows, queries[q], dots_.data() + q * kTileRows, room * kTileRows);
+      }
+    }
+    for (const std::uint32_t query : queries) candidates_[query].saw(part.num_rows);
+  }
+
+  // Scores the candidates again, from both planes.
+  std::vector<FoundRow> refine(std::size_t query) {
+    const std::size_t padded = index_.padded;
+    const std::size_t half = padded / 2;
+    const std::vector<Candidate>& kept = candidates_[query].take();
+    for (const Candidate& candidate : kept) {
+      const Partition& rows = index_.table[candidate.place.partition];
+      for (std::size_t at = 0; at < padded; at += 64) __builtin_prefetch(rows.low + candidate.place.slot * padded + at);
+      for (std::size_t at = 0; at < half; at += 64) __builtin_prefetch(rows.high + candidate.place.slot * half + at);
+    }
+    const std::size_t q = first_ + query;
+    const std::int8_t* const first = queries_.first.data() + q * padded;
+    const std::int8_t* const second = queries_.second.data() + q * padded;
+    std::vector<FoundRow> found;
+    found.reserve(kept.size());
+    for (const Candidate& candidate : kept) {
+      const std::uint32_t slot = candidate.place.slot;
+      const Partition& rows = index_.table[candidate.place.partition];
+      PlaneProducts products;
+      kernels_.dot_rows(rows.high, &slot, 1, first, padded, &products.high_first);
+      kernels_.dot_rows(rows.high, &slot, 1, second, padded, &products.high_second);
+      products.low_first = kernels_.dot_bytes(rows.low + slot * padded, first, padded);
+      products.low_second = kernels_.dot_bytes(rows.low + slot * padded, second, padded);
+      float score = refined_product(queries_, q, rows.steps[slot], products);
+      if (index_.metric == Metric::kL2) {
+        score = std::min(0.0F, 2 * score - rows.squared_norms[slot] - queries_.squared_norms[q]);
+      }
+      // Only a damaged file that was opened with the fast check can give a NaN here; it must not break the order.
+      if (std::isnan(score)) score = -std::numeric_limits<float>::infinity();
+      found.push_back({score, rows.rows[slot], rows.ids[slot], candidate.place.partition});
+    }
+    const auto is_better = [](const FoundRow& a, const FoundRow& b) {
+      return a.score > b.score || (a.score == b.score && a.row < b.row);
+    };
+    const std::size_t k = std::min(options_.k, found.size());
+    std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(k), found.end(), is_better);
+    found.resize(k);
+    return found;
+  }
+
+ private:
+  const std::int8_t* query_codes(std::size_t query) const {
+    return queries_.first.data() + (first_ + query) * index_.padded;
+  }
+  const float* norms_of(const float* norms) const { return index_.metric == Metric::kL2 ? norms : nullptr; }
+
+  void collect(const Part& part, std::size_t begin, std::size_t num_rows, std::size_t query, const std::int32_t* dots,
+               std::size_t tile_stride) {
+    scores_.resize(std::max(scores_.size(), num_rows));
+    hits_.resize(std::max(hits_.size(), num_rows));
+    CollectCall call;
+    call.dots = dots;
+    call.tile_stride = tile_stride;
+    call.num_rows = num_rows;
+    call.steps = part.steps + begin;
+    call.squared_norms = part.squared_norms == nullptr ? nullptr : part.squared_norms + begin;
+    // Twice the product where the norm goes off it; the query's own norm changes no order.
+    call.factor = (part.squared_norms == nullptr ? 256.0F : 512.0F) * queries_.scales[first_ + query];
+    call.shift = 7.5F * static_cast<float>(queries_.first_sums[first_ + query]);
+    Candidates& candidates = candidates_[query];
+    call.threshold = candidates.threshold();
+    const std::size_t found = kernels_.collect(call, scores_.data(), hits_.data());
+    for (std::size_t i = 0; i < found; ++i) {
+      if (!(scores_[i] > candidates.threshold())) continue;
+      const auto row = static_cast<std::uint32_t>(begin) + hits_[i];
+      candidates.add(scores_[i], {part.partition, part.slots == nullptr ? row : part.slots[row]});
+    }
+  }
+
+  const PartitionedView& index_;
+  const TwoLevelQueries& queries_;
+  std::size_t first_;
+  const ProbeOptions& options_;
+  const TileKernels& kernels_;
+  std::vector<Candidates> candidates_;
+  std::vector<std::int8_t> gathered_;
+  std::vector<std::uint8_t> tile_;
+  std::vector<std::int32_t> dots_;
+  std::vector<float> scores_;
+  std::vector<std::uint32_t> hits_;
+};
+
+// The partitions with the highest of `scores`, best first where `in_order`.
+std::vector<std::uint32_t> best_partitions(const TileKernels& kernels, const float* scores, std::size_t num_partitions,
+                                           std::size_t count, bool in_order) {
+  constexpr std::size_t kSampleStep = 16;
+  const auto is_better = [scores](std::uint32_t a, std::uint32_t b) {
+    return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+  };
+  std::vector<std::uint32_t> best(num_partitions);
+  std::size_t found = 0;
+  if (count < num_partitions / 2) {
+    // Most are far: a sample tells above which score about one and a half times as many lie as are wanted.
+    std::vector<float> sample;
+    for (std::size_t i = 0; i < num_partitions; i += kSampleStep) sample.push_back(scores[i]);
+    const std::size_t rank = std::min(sample.size() - 1, count * 3 / 2 / kSampleStep + 2);
+    std::nth_element(sample.begin(), sample.begin() + static_cast<std::ptrdiff_t>(rank), sample.end(),
+                     std::greater<>());
+    found = kernels.above(scores, num_partitions, sample[rank], best.data());
+  }
+  if (found < count) {
+    std::iota(best.begin(), best.end(), std::uint32_t{0});
+    found = num_partitions;
+  }
+  best.resize(found);
+  if (count < found) {
+    std::nth_element(best.begin(), best.begin() + static_cast<std::ptrdiff_t>(count), best.end(), is_better);
+    best.resize(count);
+  }
+  if (in_order) std::sort(best.begin(), best.end(), is_better);
+  return best;
+}
+
+std::vector<std::uint32_t> allowed_slots(const Partition& partition, const RowFilter& filter) {
+  std::vector<std::uint32_t> slots;
+  for (std::size_t slot = 0; slot < partition.num_rows; ++slot) {
+    const std::uint32_t row = partition.rows[slot];
+    // An index opened with the fast check may hold anything.
+    if (row < filter.num_rows() && filter.allows(row)) slots.push_back(static_cast<std::uint32_t>(slot));
+  }
+  return slots;
+}
+
+// Calls body(part) for every partition of `places`, with the rows there.
+template <typename Body>
+void for_each_part(const GroupSearch& group, const std::vector<Place>& places, Body body) {
+  PickedPart room;
+  for (std::size_t begin = 0; begin < places.size();) {
+    std::vector<std::uint32_t> slots;
+    std::size_t end = begin;
+    for (; end < places.size() && places[end].partition == places[begin].partition; ++end) {
+      slots.push_back(places[end].slot);
+    }
+    body(group.picked(places[begin].partition, std::move(slots), room));
+    begin = end;
+  }
+}
+
+// How many allowed rows a query shall see: the share of them that the probed partitions are of all.
+std::size_t rows_wanted(const PartitionedView& index, const RowFilter* filter, const ProbeOptions& options) {
+  const std::size_t allowed = filter == nullptr ? index.num_rows : filter->num_allowed();
+  const std::size_t num_partitions = std::max<std::size_t>(1, index.table.size());
+  const std::size_t share = allowed * std::min(options.num_probes, num_partitions) / num_partitions;
+  return std::min(allowed, std::max(options.k, share));
+}
+
+// Note [Filters against the grain]: where the partitions near a query hold far fewer allowed rows than their share, the
+// allowed ones lie elsewhere, and the order of the partitions, made to find near rows, says little about which of the
+// far ones are nearest. Then all that are allowed are compared.
+bool is_against_the_grain(std::size_t num_seen, std::size_t num_wanted) { return num_seen * 2 < num_wanted; }
+
+// Partitions in the order of their nearness, for one query.
+void probe_one(GroupSearch& group, const PartitionedView& index, const TwoLevelQueries& queries, std::size_t first,
+               std::size_t query, const RowFilter* filter, const ProbeOptions& options) {
+  const TileKernels& kernels = tile_kernels_for(isa_level());
+  const std::size_t num_partitions = index.table.size();
+  std::vector<float> scores(num_partitions);
+  score_centers(index.centers, index.padded, index.metric, queries, first + query, 1, scores.data());
+  // Under a filter it may go on behind those that are asked for.
+  const bool limited = filter == nullptr && options.num_probes < num_partitions;
+  const auto order =
+      best_partitions(kernels, scores.data(), num_partitions, limited ? options.num_probes : num_partitions, true);
+  std::size_t wanted = rows_wanted(index, filter, options);
+  PickedPart room;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const std::size_t num_seen = group.candidates(query).num_seen();
+    if (filter != nullptr && i == options.num_probes && is_against_the_grain(num_seen, wanted)) {
+      wanted = filter->num_allowed();
+    }
+    if (i >= options.num_probes && num_seen >= wanted) break;
+    if (i + 1 < order.size()) {
+      const Partition& next = index.table[order[i + 1]];
+      for (std::size_t at = 0; at < 1024; at += 64) __builtin_prefetch(next.high + at);
+    }
+    if (filter == nullptr) {
+      group.look(group.whole(order[i]), query);
+    } else {
+      group.look(group.picked(order[i], allowed_slots(index.table[order[i]], *filter), room), query);
+    }
+  }
+}
+
+// Many queries: each partition is looked at once, for all the queries that it is near to.
+void probe_many(GroupSearch& group, const PartitionedView& index, const TwoLevelQueries& queries, std::size_t first,
+                const RowFilter* filter, const ProbeOptions& options) {
+  const TileKernels& kernels = tile_kernels_for(isa_level());
+  const std::size_t num_partitions = index.table.size();
+  const std::size_t num_probes = std::min(options.num_probes, num_partitions);
+  std::vector<std::uint32_t> ends(num_partitions + 1);
+  std::vector<std::uint32_t> probes;  // (Q, num_probes)
+  probes.reserve(group.count() * num_probes);
+  std::vector<float> scores(std::min(group.count(), kQueriesPerBlock) * num_partitions);
+  for (std::size_t begin = 0; begin < group.count(); begin += kQueriesPerBlock) {
+    const std::size_t count = std::min(kQueriesPerBlock, group.count() - begin);
+    score_centers(index.centers, index.padded, index.metric, queries, first + begin, count, scores.data());
+    for (std::size_t q = 0; q < count; ++q) {
+      for (const std::uint32_t p :
+           best_partitions(kernels, scores.data() + q * num_partitions, num_partitions, num_probes, false)) {
+        probes.push_back(p);
+        ++ends[p + 1];
+      }
+    }
+  }
+  for (std::size_t p = 0; p < num_partitions; ++p) ends[p + 1] += ends[p];
+  std::vector<std::uint32_t> by_partition(probes.size());
+  std::vector<std::uint32_t> next(ends.begin(), ends.end() - 1);
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    by_partition[next[probes[i]]++] = static_cast<std::uint32_t>(i / num_probes);
+  }
+  PickedPart room;
+  for (std::uint32_t p = 0; p < num_partitions; ++p) {
+    const std::span<const std::uint32_t> near(by_partition.data() + ends[p], ends[p + 1] - ends[p]);
+    if (near.empty()) continue;
+    const Part part =
+        filter == nullptr ? group.whole(p) : group.picked(p, allowed_slots(index.table[p], *filter), room);
+    group.look(part, near);
+  }
+}
+
+// Lets those of many queries look everywhere that probing has shown too few allowed rows.
+void search_farther(GroupSearch& group, const PartitionedView& index, const RowFilter& filter,
+                    const ProbeOptions& options) {
+  const std::size_t wanted = rows_wanted(index, &filter, options);
+  std::vector<std::uint32_t> again;
+  for (std::uint32_t q = 0; q < group.count(); ++q) {
+    const std::size_t num_seen = group.candidates(q).num_seen();
+    if (num_seen >= std::min(options.k, filter.num_allowed()) && !is_against_the_grain(num_seen, wanted)) continue;
+    group.candidates(q) = Candidates(options.num_candidates);
+    again.push_back(q);
+  }
+  PickedPart room;
+  for (std::uint32_t p = 0; p < index.table.size() && !again.empty(); ++p) {
+    group.look(group.picked(p, allowed_slots(index.table[p], filter), room), again);
+  }
+}
+
+}  // namespace
+
+void search_partitions(const PartitionedView& index, const TwoLevelQueries& queries, std::size_t first,
+                       const PartitionFilter& filter, const ProbeOptions& options,
+                       std::span<std::vector<FoundRow>> found) {
+  GroupSearch group(index, queries, first, found.size(), options);
+  if (filter.places != nullptr) {
+    std::vector<std::uint32_t> all(found.size());
+    for (std::size_t q = 0; q < all.size(); ++q) all[q] = static_cast<std::uint32_t>(q);
+    for_each_part(group, *filter.places, [&](const Part& part) { group.look(part, all); });
+  } else if (found.size() <= kFewQueries) {
+    for (std::size_t q = 0; q < found.size(); ++q) probe_one(group, index, queries, first, q, filter.bits, options);
+  } else {
+    probe_many(group, index, queries, first, filter.bits, options);
+    if (filter.bits != nullptr) search_farther(group, index, *filter.bits, options);
+  }
+  for (std::size_t q = 0; q < found.size(); ++q) found[q] = group.refine(q);
+}
+
+}  // namespace matinee::ann

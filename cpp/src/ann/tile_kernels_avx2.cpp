@@ -1,0 +1,166 @@
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "ann/tile_kernels_common.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+namespace matinee::ann {
+namespace {
+
+inline __m256i load(const void* bytes) { return _mm256_loadu_si256(static_cast<const __m256i*>(bytes)); }
+
+inline std::int32_t sum_of(__m256i sums) {
+  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
+}
+
+// A pair of products of a half byte and a signed byte is below 2 * 15 * 128 = 3840, so eight pairs fit 16 bits.
+void dot_rows_avx2(const std::uint8_t* high, const std::uint32_t* rows, std::size_t num_rows, const std::int8_t* query,
+                   std::size_t padded, std::int32_t* dots) {
+  const std::size_t half = padded / 2;
+  const __m256i mask = _mm256_set1_epi8(15);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (std::size_t r = 0; r < num_rows; ++r) {
+    const std::uint8_t* const row = high + (rows == nullptr ? r : rows[r]) * half;
+    __m256i sums = _mm256_setzero_si256();
+    for (std::size_t i = 0; i < half; i += 64) {  // half is a multiple of 64
+      const __m256i a = load(row + i);
+      const __m256i b = load(row + i + 32);
+      const __m256i low = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(a, mask), load(query + i)),
+                                           _mm256_maddubs_epi16(_mm256_and_si256(b, mask), load(query + i + 32)));
+      const __m256i top = _mm256_add_epi16(
+          _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(a, 4), mask), load(query + half + i)),
+          _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b, 4), mask), load(query + half + i + 32)));
+      sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_add_epi16(low, top), ones));
+    }
+    dots[r] = sum_of(sums);
+  }
+}
+
+void make_tile_avx2(const std::uint8_t* high, std::size_t num_rows, std::size_t padded, std::uint8_t* tile) {
+  const std::size_t half = padded / 2;
+  if (num_rows < kTileRows) std::fill(tile, tile + padded * kTileRows, std::uint8_t{0});
+  for (std::size_t r = 0; r < num_rows; ++r) {
+    const std::uint8_t* const row = high + r * half;
+    for (std::size_t i = 0; i < half; i += 4) {
+      std::uint32_t four;
+      std::memcpy(&four, row + i, 4);
+      const std::uint32_t low = four & 0x0F0F0F0FU;
+      const std::uint32_t top = four >> 4 & 0x0F0F0F0FU;
+      std::memcpy(tile + i * 16 + r * 4, &low, 4);
+      std::memcpy(tile + (half + i) * 16 + r * 4, &top, 4);
+    }
+  }
+}
+
+inline __m256i broadcast(const std::int8_t* four) {
+  std::int32_t value;
+  std::memcpy(&value, four, 4);
+  return _mm256_set1_epi32(value);
+}
+
+// Sums of 16 rows with one query, in 16 bits for eight steps at a time.
+void dot_tile_avx2(const std::uint8_t* tile, const std::int8_t* queries, std::size_t num_queries, std::size_t padded,
+                   std::int32_t* dots) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (std::size_t q = 0; q < num_queries; ++q) {
+    const std::int8_t* const query = queries + q * padded;
+    __m256i sums_a = _mm256_setzero_si256();
+    __m256i sums_b = _mm256_setzero_si256();
+    for (std::size_t i = 0; i < padded; i += 32) {
+      __m256i pairs_a = _mm256_setzero_si256();
+      __m256i pairs_b = _mm256_setzero_si256();
+      for (std::size_t j = i; j < i + 32; j += 4) {
+        const __m256i four = broadcast(query + j);
+        pairs_a = _mm256_add_epi16(pairs_a, _mm256_maddubs_epi16(load(tile + j * 16), four));
+        pairs_b = _mm256_add_epi16(pairs_b, _mm256_maddubs_epi16(load(tile + j * 16 + 32), four));
+      }
+      sums_a = _mm256_add_epi32(sums_a, _mm256_madd_epi16(pairs_a, ones));
+      sums_b = _mm256_add_epi32(sums_b, _mm256_madd_epi16(pairs_b, ones));
+    }
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dots + q * kTileRows), sums_a);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dots + q * kTileRows + 8), sums_b);
+  }
+}
+
+inline __m256 eight_scores(const CollectCall& call, std::size_t row) {
+  const std::int32_t* const dots = call.dots + row / kTileRows * call.tile_stride + row % kTileRows;
+  const __m256 score = _mm256_mul_ps(_mm256_sub_ps(_mm256_cvtepi32_ps(load(dots)), _mm256_set1_ps(call.shift)),
+                                     _mm256_mul_ps(_mm256_set1_ps(call.factor), _mm256_loadu_ps(call.steps + row)));
+  return call.squared_norms == nullptr ? score : _mm256_sub_ps(score, _mm256_loadu_ps(call.squared_norms + row));
+}
+
+void score_avx2(const CollectCall& call, float* scores) {
+  std::size_t row = 0;
+  for (; row + 8 <= call.num_rows; row += 8) _mm256_storeu_ps(scores + row, eight_scores(call, row));
+  score_tail(call, row, scores);
+}
+
+std::size_t above_avx2(const float* scores, std::size_t count, float threshold, std::uint32_t* numbers) {
+  const __m256 limit = _mm256_set1_ps(threshold);
+  std::size_t found = 0;
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    auto mask =
+        static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(scores + i), limit, _CMP_GT_OQ)));
+    for (; mask != 0; mask &= mask - 1) {
+      numbers[found++] = static_cast<std::uint32_t>(i) + static_cast<std::uint32_t>(__builtin_ctz(mask));
+    }
+  }
+  return above_tail(scores, i, count, threshold, found, numbers);
+}
+
+std::size_t collect_avx2(const CollectCall& call, float* scores, std::uint32_t* rows) {
+  const __m256 threshold = _mm256_set1_ps(call.threshold);
+  std::size_t found = 0;
+  std::size_t row = 0;
+  for (; row + 8 <= call.num_rows; row += 8) {
+    const __m256 score = eight_scores(call, row);
+    auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(score, threshold, _CMP_GT_OQ)));
+    if (mask == 0) continue;
+    alignas(32) float values[8];
+    _mm256_store_ps(values, score);
+    for (; mask != 0; mask &= mask - 1) {
+      const auto lane = static_cast<std::size_t>(__builtin_ctz(mask));
+      scores[found] = values[lane];
+      rows[found++] = static_cast<std::uint32_t>(row + lane);
+    }
+  }
+  return collect_tail(call, row, found, scores, rows);
+}
+
+std::int32_t dot_bytes_avx2(const std::uint8_t* codes, const std::int8_t* query, std::size_t count) {
+  __m256i sums = _mm256_setzero_si256();
+  for (std::size_t i = 0; i < count; i += 16) {
+    const __m256i a = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
+    const __m256i b = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query + i)));
+    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+  }
+  return sum_of(sums);
+}
+
+}  // namespace
+
+const TileKernels kAvx2TileKernels = {dot_rows_avx2, make_tile_avx2, dot_tile_avx2, collect_avx2,
+                                      score_avx2,    above_avx2,     dot_bytes_avx2};
+
+}  // namespace matinee::ann
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif  // __x86_64__
