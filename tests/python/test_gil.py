@@ -90,9 +90,9 @@ def tokenize_call() -> Callable[[], object]:
 
 def index_call(what: str) -> Callable[[], object]:
     vectors = np.random.default_rng(0).normal(size=(20_000, 128)).astype(np.float32)
-    index = _core.Index.build(vectors, metric="cosine")
+    index = _core.Index.build(vectors, metric="cosine", kind="exact")
     if what == "build":
-        return lambda: _core.Index.build(vectors, metric="cosine")
+        return lambda: _core.Index.build(vectors, metric="cosine", kind="exact")
     return lambda: index.search(vectors[:1000], 10)
 
 
