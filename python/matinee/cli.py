@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An error of Matinee is one line on stderr; MATINEE_DEBUG=1 shows where it came from.
     """
+    # Whoever started this program may have blocked Ctrl-C, which a child inherits.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parser = build_parser()
     args = parser.parse_args(arguments)
     try:
