@@ -101,7 +101,11 @@ def test_tagging_a_folder_and_a_table(
 def test_ctrl_c_stops_a_build_with_130_and_says_how_to_go_on(drawn_films: Path, tmp_path: Path, encoders: None) -> None:
     command = [sys.executable, "-m", "matinee.cli", "build", "--source", str(drawn_films), "--out", str(tmp_path / "b")]
     environment = {k: v for k, v in os.environ.items() if k != "MATINEE_DEBUG"}
-    build = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    build = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        # A shell's background jobs ignore Ctrl-C, and so would their children: these tests may run in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
     assert build.stderr is not None
     try:
         for line in build.stderr:
