@@ -90,7 +90,10 @@ def test_a_long_text_is_read_to_the_last_token_that_fits(text_encoder: TextEncod
     np.testing.assert_array_equal(text_encoder.encode_one(long), text_encoder.encode_one(" ".join(["film"] * 10)))
 
 
-@pytest.mark.parametrize("text", ["", " ", "\0", "\0\x01\x7f", "😀😀", "北京", "\ud800", "film\n\tnoir"])
+A_MILLION = [pytest.param(text, id=name) for name, text in (("one word", "a" * 10**6), ("words", "film " * 200_000))]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\0", "\0\x01\x7f", "😀😀", "北京", "\ud800", "film\n\tnoir", *A_MILLION])
 def test_any_string_has_a_finite_unit_vector(text_encoder: TextEncoder, text: str) -> None:
     vector = text_encoder.encode_one(text)
     assert np.isfinite(vector).all()
