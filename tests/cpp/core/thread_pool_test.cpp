@@ -140,10 +140,12 @@ TEST(Team, RunsOnWorkersOnlyAndOnNoMoreThanThePoolHas) {
       });
     });
   }
+  std::vector<std::thread::id> calling;
   for (auto& caller : callers) {
-    EXPECT_EQ(workers.count(caller.get_id()), 0U);
+    calling.push_back(caller.get_id());
     caller.join();
   }
+  for (const std::thread::id& caller : calling) EXPECT_EQ(workers.count(caller), 0U);
   EXPECT_LE(workers.size(), 2U);
 }
 
