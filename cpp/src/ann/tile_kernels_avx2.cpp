@@ -54,7 +54,7 @@ void make_tile_avx2(const std::uint8_t* high, std::size_t num_rows, std::size_t 
   for (std::size_t r = 0; r < num_rows; ++r) {
     const std::uint8_t* const row = high + r * half;
     for (std::size_t i = 0; i < half; i += 4) {
-      std::uint32_t four;
+      std::uint32_t four = 0;
       std::memcpy(&four, row + i, 4);
       const std::uint32_t low = four & 0x0F0F0F0FU;
       const std::uint32_t top = four >> 4 & 0x0F0F0F0FU;
@@ -65,7 +65,7 @@ void make_tile_avx2(const std::uint8_t* high, std::size_t num_rows, std::size_t 
 }
 
 inline __m256i broadcast(const std::int8_t* four) {
-  std::int32_t value;
+  std::int32_t value = 0;
   std::memcpy(&value, four, 4);
   return _mm256_set1_epi32(value);
 }

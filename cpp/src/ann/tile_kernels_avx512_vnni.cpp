@@ -79,7 +79,7 @@ void dot_rows_vnni(const std::uint8_t* high, const std::uint32_t* rows, std::siz
 namespace {
 
 inline __m512i broadcast(const std::int8_t* four) {
-  std::int32_t value;
+  std::int32_t value = 0;
   std::memcpy(&value, four, 4);
   return _mm512_set1_epi32(value);
 }

@@ -52,7 +52,9 @@ const dnnl::engine& cpu_engine() {
   return engine;
 }
 
-void AlignedBuffer::Free::operator()(void* p) const noexcept { std::free(p); }
+void AlignedBuffer::Free::operator()(void* p) const noexcept {
+  std::free(p);  // NOLINT(cppcoreguidelines-no-malloc): this is the RAII of what aligned_alloc gave
+}
 
 void* AlignedBuffer::get(std::size_t size) {
   if (size > size_) {

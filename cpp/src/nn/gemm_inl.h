@@ -79,7 +79,7 @@ void finish(const GemmCall& call, const T* sums, std::size_t first_row, std::siz
     const V scale = kInt8 ? V::load(call.column_scales + column) : V::zero();
     for (std::size_t r = 0; r < rows; ++r) {
       const T* at = sums + r * kPanelColumns + c;
-      V y;
+      V y = V::zero();
       if constexpr (kInt8) {
         y = V::fma(V::from_differences(at, call.column_offsets + column),
                    V::mul(V::set1(call.row_scales[first_row + r]), scale), bias);

@@ -213,7 +213,7 @@ float* TokenEncoder::Impl::embed(const Input& input, const Group& group, std::ve
   const std::size_t h = config.stack.hidden;
   const std::size_t first = input.start(group.begin);
   const std::size_t num_rows = input.start(group.end) - first;
-  float* rows = Workspace::of_this_thread().get<float>(Workspace::kRows, Linear::padded_rows(num_rows) * h);
+  auto* rows = Workspace::of_this_thread().get<float>(Workspace::kRows, Linear::padded_rows(num_rows) * h);
   lengths.clear();
   for (std::size_t b = group.begin; b < group.end; ++b) lengths.push_back(input.length(b));
   float* row = rows;
@@ -262,7 +262,7 @@ void TokenEncoder::Impl::encode(const Input& input, const Group& group, MatrixVi
     if (projection == nullptr) {
       for (std::size_t i = 0; i < count; ++i) std::copy_n(rows + i * h, h, vectors.row(group.begin + i));
     } else {
-      float* projected =
+      auto* projected =
           Workspace::of_this_thread().get<float>(Workspace::kContext, Linear::padded_rows(count) * config.dimension);
       projection->run(rows, nullptr, projected, config.dimension, count, team);
       std::copy_n(projected, count * config.dimension, vectors.row(group.begin));

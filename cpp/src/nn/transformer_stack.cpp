@@ -129,7 +129,7 @@ void TransformerStack::prepare_input(const LayerNorm* norm, bool in_place, float
   const GemmKernels& gemm = gemm_kernels();
   const std::size_t h = shape_.hidden;
   for_rows(num_rows, team, [&](std::size_t begin, std::size_t end) {
-    float* scratch = Workspace::of_this_thread().get<float>(Workspace::kScratch, h);
+    auto* scratch = Workspace::of_this_thread().get<float>(Workspace::kScratch, h);
     for (std::size_t row = begin; row < end; ++row) {
       float* x = rows + row * h;
       auto* out = static_cast<std::uint8_t*>(buffers.input) + row * buffers.input_stride;
@@ -187,7 +187,7 @@ void TransformerStack::attend(Lengths lengths, Buffers& buffers, Team& team) con
     const std::size_t s = i / shape_.num_heads;
     AttentionShape one = shape;
     one.length = lengths[s];
-    float* scratch = Workspace::of_this_thread().get<float>(Workspace::kScratch, attention_scratch_size(one));
+    auto* scratch = Workspace::of_this_thread().get<float>(Workspace::kScratch, attention_scratch_size(one));
     const auto* qkv =
         static_cast<const std::uint8_t*>(buffers.query_key_value) + starts[s] * 3 * shape_.hidden * element;
     auto* context = static_cast<std::uint8_t*>(buffers.context) + starts[s] * buffers.context_stride;

@@ -179,7 +179,7 @@ void VisionTransformer::features(std::span<const float> pixels, MatrixView<float
       for (std::size_t i = 0; i < n; ++i) wanted.push_back(i * num_tokens());
       impl_->stack->run(rows, lengths, team, {.wanted_rows = wanted});
       TransformerStack::normalize(impl_->final_norm, impl_->config.stack.epsilon, rows, n, h, team);
-      float* projected =
+      auto* projected =
           Workspace::of_this_thread().get<float>(Workspace::kContext, Linear::padded_rows(n) * dimension());
       impl_->projection->run(rows, nullptr, projected, dimension(), n, team);
       for (std::size_t i = 0; i < n; ++i) {
