@@ -321,6 +321,10 @@ void PartitionedIndex::refresh() {
                    vector.data());
         for (std::size_t d = 0; d < dimension_; ++d) mean[d] += vector[d] / static_cast<float>(rows.num_rows);
       }
+      // Rows were finite when they came; a file that was opened with the fast check may have been damaged since.
+      if (!std::all_of(mean, mean + dimension_, [](float value) { return std::isfinite(value); })) {
+        throw FormatError("Index: its rows are damaged; open it with verify='full'");
+      }
       if (metric_ != Metric::kCosine) continue;
       const float squares = std::inner_product(mean, mean + dimension_, mean, 0.0F);
       for (std::size_t d = 0; d < dimension_ && squares > 0; ++d) mean[d] /= std::sqrt(squares);

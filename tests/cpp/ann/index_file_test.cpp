@@ -128,9 +128,7 @@ TEST_P(IndexFileTest, EveryCutAndEveryByteTooManyIsFoundByTheFastCheck) {
 }
 
 TEST_P(IndexFileTest, WhatTheFastCheckLetsThroughIsUsedWithoutHarm) {
-  for (std::size_t at = 0; at < bytes_.size(); ++at) {
-    Bytes damaged = bytes_;
-    damaged[at] ^= 0xFF;
+  const auto try_out = [&](const Bytes& damaged) {
     write(damaged);
     try {
       const auto index = Index::open(path(), Verify::kFast);
@@ -140,6 +138,21 @@ TEST_P(IndexFileTest, WhatTheFastCheckLetsThroughIsUsedWithoutHarm) {
     } catch (const FormatError&) {      // found at once, or on use
     } catch (const NotFound&) {         // another id than there was
     } catch (const InvalidArgument&) {  // an id that should not have been there
+    }
+  };
+  for (std::size_t at = 0; at < bytes_.size(); ++at) {
+    Bytes damaged = bytes_;
+    damaged[at] ^= 0xFF;
+    try_out(damaged);
+  }
+  // Numbers that are none, wherever a number may stand.
+  for (const std::uint8_t kind : {0xC0, 0x80}) {  // NaN, infinity
+    for (std::size_t at = 0; at + 4 <= bytes_.size(); at += 4) {
+      Bytes damaged = bytes_;
+      damaged[at] = damaged[at + 1] = 0;
+      damaged[at + 2] = kind;
+      damaged[at + 3] = 0x7F;
+      try_out(damaged);
     }
   }
 }
