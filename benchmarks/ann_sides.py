@@ -46,8 +46,10 @@ class _Unfiltered:
 
 
 class Matinee:
+    """Tries the harder the more partitions it looks at."""
+
     package = "matinee"
-    efforts = (0,)
+    efforts: tuple[int, ...] = (0,)
 
     def __init__(self, kind: str) -> None:
         import matinee
@@ -57,18 +59,23 @@ class Matinee:
         self._allow: Any = None
 
     def build(self, vectors: Vectors, path: Path, threads: int) -> Callable[[], None]:
-        index = self._matinee.Index.build(vectors)
+        index = self._matinee.Index.build(vectors, kind=self._kind)
         return lambda: index.save(path)
 
     def open(self, path: Path, vectors: Path) -> None:
         self._index = self._matinee.Index.open(path)
+        if self._index.num_partitions:
+            shares = 0.01 * 1.1 ** np.arange(49)
+            self.efforts = tuple(
+                dict.fromkeys((np.minimum(shares, 1) * self._index.num_partitions).astype(int).tolist())
+            )
 
     def allow(self, mask: npt.NDArray[np.bool_]) -> None:
         # The shorter of the two ways to say it: ids, or a bit a row.
         self._allow = np.flatnonzero(mask) if mask.mean() < 1 / 64 else mask
 
     def search(self, queries: Vectors, effort: int) -> Found:
-        return self._index.search(queries, K, allow=self._allow).ids
+        return self._index.search(queries, K, allow=self._allow, num_probes=effort or None).ids
 
 
 class Hnswlib:

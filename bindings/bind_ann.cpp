@@ -169,13 +169,13 @@ void bind_ann(py::module_& module) {
       .def("update", &change<&Index::update>, py::arg("vectors").noconvert(), py::arg("ids").noconvert(),
            "Puts other vectors float32 (n, D) under ids int64 (n,) that are there.")
       .def(
-          "remove",
+          "delete",
           [](Index& self, const py::array& ids) {
-            const auto row_ids = contiguous_view<std::int64_t>(ids, "Index.remove: ids", "(n,)", 1);
+            const auto row_ids = contiguous_view<std::int64_t>(ids, "Index.delete: ids", "(n,)", 1);
             const py::gil_scoped_release release;
             self.remove(row_ids);
           },
-          py::arg("ids").noconvert(), "Removes ids int64 (n,).")
+          py::arg("ids").noconvert(), "Takes ids int64 (n,) out.")
       .def(
           "calibrate",
           [](Index& self, const py::array& queries) {

@@ -425,9 +425,9 @@ class Index:
         """
         Measures with queries float32 (Q, D) what a recall takes.
         """
-    def remove(self, ids: numpy.typing.NDArray[typing.Any]) -> None:
+    def delete(self, ids: numpy.typing.NDArray[typing.Any]) -> None:
         """
-        Removes ids int64 (n,).
+        Takes ids int64 (n,) out.
         """
     def row_of(self, id: typing.SupportsIndex) -> int:
         """

@@ -215,14 +215,14 @@ class Index:
         """
         self._core.update(_matrix("Index.update: vectors", vectors), _ids("Index.update: ids", ids))
 
-    def remove(self, ids: npt.ArrayLike) -> None:
+    def delete(self, ids: npt.ArrayLike) -> None:
         """Takes ids (n,) out of a partitioned index. The last row takes the number of each that goes.
 
         Raises:
             NotFound: An id that the index does not hold. Nothing is changed then.
             InvalidArgument: A repeated id; an exact index.
         """
-        self._core.remove(_ids("Index.remove: ids", ids))
+        self._core.delete(_ids("Index.delete: ids", ids))
 
     def calibrate(self, queries: Vectors) -> None:
         """Measures with queries (Q, D) float32 like those to come how many partitions a recall takes.

@@ -402,13 +402,13 @@ void PartitionedIndex::update(MatrixView<const float> vectors, std::span<const s
 }
 
 void PartitionedIndex::remove(std::span<const std::int64_t> ids) {
-  check_ids("Index.remove", ids);
+  check_ids("Index.delete", ids);
   const std::lock_guard writing(writing_);
   go_live();
   Change change(*this, *moment());
   for (const std::int64_t id : ids) {
     if (!change.row_of(id)) {
-      throw NotFound("Index.remove: ids: expected ids of the index, got " + std::to_string(id));
+      throw NotFound("Index.delete: ids: expected ids of the index, got " + std::to_string(id));
     }
     change.remove(id);
   }

@@ -84,7 +84,7 @@ def test_changes_are_seen_saved_and_opened(rows: Array, tmp_path: Path) -> None:
     index = matinee.Index.build(rows[:1000], metric="l2", kind="partitioned")
     index.add(rows[1000:1010], np.arange(1000, 1010))
     index.update(rows[2000:2001], [3])
-    index.remove([5, 1003])
+    index.delete([5, 1003])
     assert len(index) == 1008
     assert set(index.ids.tolist()) == set(range(1010)) - {5, 1003}
     assert index.search(rows[1004], 1, recall=1).ids[0, 0] == 1004
@@ -94,7 +94,7 @@ def test_changes_are_seen_saved_and_opened(rows: Array, tmp_path: Path) -> None:
     opened = matinee.Index.open(tmp_path / "changed.index", verify="full")
     queries = rows[:100]
     np.testing.assert_array_equal(opened.search(queries, recall=1).ids, index.search(queries, recall=1).ids)
-    opened.remove([3])
+    opened.delete([3])
     assert len(opened) == 1007
     assert len(matinee.Index.open(tmp_path / "changed.index")) == 1008
 
@@ -117,7 +117,7 @@ def test_searches_go_on_while_rows_come_and_go(rows: Array) -> None:
         thread.start()
     for start in range(1500, 2500, 20):
         index.add(rows[start : start + 20], np.arange(start, start + 20))
-        index.remove(np.arange(start, start + 10))
+        index.delete(np.arange(start, start + 10))
     stop.set()
     for thread in threads:
         thread.join()
@@ -168,8 +168,8 @@ NAN = np.full((1, 4), np.nan, np.float32)
         (lambda index: index.add(NAN, [50]), matinee.InvalidArgument, "finite"),
         (lambda index: index.add(ROWS[:1, :3], [50]), matinee.InvalidArgument, r"expected \(n, 4\)"),
         (lambda index: index.update(ROWS[:1], [50]), matinee.NotFound, "got 50; use add"),
-        (lambda index: index.remove([50]), matinee.NotFound, "got 50"),
-        (lambda index: index.remove([3, 3]), matinee.InvalidArgument, "twice"),
+        (lambda index: index.delete([50]), matinee.NotFound, "got 50"),
+        (lambda index: index.delete([3, 3]), matinee.InvalidArgument, "twice"),
         (lambda index: index.calibrate(ROWS[:0]), matinee.InvalidArgument, "Q at least 1"),
         (lambda index: index.vectors([50]), matinee.NotFound, "50"),
         (lambda index: matinee.Index.build(ROWS, kind="graph"), matinee.InvalidArgument, "exact or partitioned"),
