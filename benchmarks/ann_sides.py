@@ -52,18 +52,18 @@ class Matinee:
     efforts: tuple[int, ...] = (0,)
 
     def __init__(self, kind: str) -> None:
-        import matinee
+        from matinee import Index
 
-        self._matinee = matinee
+        self._index_type = Index
         self._kind = kind
         self._allow: Any = None
 
     def build(self, vectors: Vectors, path: Path, threads: int) -> Callable[[], None]:
-        index = self._matinee.Index.build(vectors, kind=self._kind)
+        index = self._index_type.build(vectors, kind=self._kind)
         return lambda: index.save(path)
 
     def open(self, path: Path, vectors: Path) -> None:
-        self._index = self._matinee.Index.open(path)
+        self._index = self._index_type.open(path)
         if self._index.num_partitions:
             shares = 0.01 * 1.1 ** np.arange(49)
             self.efforts = tuple(
@@ -71,8 +71,7 @@ class Matinee:
             )
 
     def allow(self, mask: npt.NDArray[np.bool_]) -> None:
-        # The shorter of the two ways to say it: ids, or a bit a row.
-        self._allow = np.flatnonzero(mask) if mask.mean() < 1 / 64 else mask
+        self._allow = self._index.prepare(mask)
 
     def search(self, queries: Vectors, effort: int) -> Found:
         return self._index.search(queries, K, allow=self._allow, num_probes=effort or None).ids

@@ -78,8 +78,9 @@ void check_search(const Index& index, MatrixView<const float> queries, const Sea
                           std::to_string(queries.rows) + ", " + std::to_string(queries.cols) +
                           "); was the index built with another encoder?");
   }
-  if (!options.filters.empty() && !options.id_sets.empty()) {
-    throw InvalidArgument("Index.search: allow: expected bitmaps or sets of ids, got both");
+  if ((options.filters.empty() ? 0 : 1) + (options.id_sets.empty() ? 0 : 1) + (options.prepared == nullptr ? 0 : 1) >
+      1) {
+    throw InvalidArgument("Index.search: allow: expected bitmaps, sets of ids or a prepared filter, got several");
   }
   const std::size_t num_filters = options.filters.size() + options.id_sets.size();
   if (num_filters > 1 && num_filters != queries.rows) {

@@ -349,8 +349,7 @@ std::vector<PartitionedIndex::Arrival> PartitionedIndex::arrivals(MatrixView<con
   }
   check_ids(where, ids);
   const std::string parameter = std::string(where) + ": vectors";
-  const std::vector<std::uint32_t> nearest =
-      nearest_centers(now.centers, metric_, coded(vectors, parameter.c_str(), 0, vectors.rows));
+  const std::vector<std::uint32_t> nearest = nearest_centers(now.centers, metric_, coded(vectors, parameter.c_str()));
   std::vector<Arrival> arrivals(vectors.rows);
   compute_pool()->parallel_for(vectors.rows, kRowsPerTask, [&](std::size_t begin, std::size_t end) {
     std::vector<float> vector(dimension_);

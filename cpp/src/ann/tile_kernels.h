@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ann/two_level_codes.h"
 #include "matinee/core/cpu.h"
 
 // The inner loops over two-level codes (Note [Two-level codes]), one set for each instruction level. Every set gives
@@ -43,8 +44,9 @@ struct TileKernels {
   void (*score)(const CollectCall& call, float* scores);
   // Writes the numbers of the scores above the threshold, in order; returns how many.
   std::size_t (*above)(const float* scores, std::size_t count, float threshold, std::uint32_t* numbers);
-  // Sum of codes[i] * query[i] over a multiple of 64.
-  std::int32_t (*dot_bytes)(const std::uint8_t* codes, const std::int8_t* query, std::size_t count);
+  // The products of both planes of one row with both planes of one query.
+  PlaneProducts (*dot_planes)(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                              const std::int8_t* second, std::size_t padded);
 };
 
 // The set for a level; a level without one of its own gets the next lower.

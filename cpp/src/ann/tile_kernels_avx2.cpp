@@ -140,20 +140,33 @@ std::size_t collect_avx2(const CollectCall& call, float* scores, std::uint32_t* 
   return collect_tail(call, row, found, scores, rows);
 }
 
-std::int32_t dot_bytes_avx2(const std::uint8_t* codes, const std::int8_t* query, std::size_t count) {
-  __m256i sums = _mm256_setzero_si256();
-  for (std::size_t i = 0; i < count; i += 16) {
-    const __m256i a = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
-    const __m256i b = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query + i)));
-    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+// Bytes times signed bytes, added up in fours: exact for any bytes.
+inline __m256i add_wide(__m256i sums, const std::uint8_t* codes, const std::int8_t* query) {
+  const __m256i a = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  const __m256i b = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)));
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+}
+
+PlaneProducts dot_planes_avx2(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                              const std::int8_t* second, std::size_t padded) {
+  __m256i low_first = _mm256_setzero_si256();
+  __m256i low_second = _mm256_setzero_si256();
+  for (std::size_t i = 0; i < padded; i += 16) {
+    low_first = add_wide(low_first, low + i, first + i);
+    low_second = add_wide(low_second, low + i, second + i);
   }
-  return sum_of(sums);
+  PlaneProducts products;
+  dot_rows_avx2(high, nullptr, 1, first, padded, &products.high_first);
+  dot_rows_avx2(high, nullptr, 1, second, padded, &products.high_second);
+  products.low_first = sum_of(low_first);
+  products.low_second = sum_of(low_second);
+  return products;
 }
 
 }  // namespace
 
-const TileKernels kAvx2TileKernels = {dot_rows_avx2, make_tile_avx2, dot_tile_avx2, collect_avx2,
-                                      score_avx2,    above_avx2,     dot_bytes_avx2};
+const TileKernels kAvx2TileKernels = {dot_rows_avx2, make_tile_avx2, dot_tile_avx2,  collect_avx2,
+                                      score_avx2,    above_avx2,     dot_planes_avx2};
 
 }  // namespace matinee::ann
 

@@ -234,16 +234,32 @@ std::size_t above_avx512(const float* scores, std::size_t count, float threshold
   return found;
 }
 
-std::int32_t dot_bytes_vnni(const std::uint8_t* codes, const std::int8_t* query, std::size_t count) {
-  __m512i sum = _mm512_setzero_si512();
-  for (std::size_t i = 0; i < count; i += 64) {
-    sum = _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(codes + i), _mm512_loadu_si512(query + i));
+PlaneProducts dot_planes_vnni(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                              const std::int8_t* second, std::size_t padded) {
+  const std::size_t half = padded / 2;
+  __m512i high_first = _mm512_setzero_si512();
+  __m512i high_second = _mm512_setzero_si512();
+  __m512i low_first = _mm512_setzero_si512();
+  __m512i low_second = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < half; i += 64) {
+    const __m512i first_low = _mm512_loadu_si512(first + i);
+    const __m512i first_top = _mm512_loadu_si512(first + half + i);
+    const __m512i second_low = _mm512_loadu_si512(second + i);
+    const __m512i second_top = _mm512_loadu_si512(second + half + i);
+    high_first = add_products(high_first, high + i, first_low, first_top);
+    high_second = add_products(high_second, high + i, second_low, second_top);
+    const __m512i codes_low = _mm512_loadu_si512(low + i);
+    const __m512i codes_top = _mm512_loadu_si512(low + half + i);
+    low_first = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(low_first, codes_low, first_low), codes_top, first_top);
+    low_second = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(low_second, codes_low, second_low), codes_top, second_top);
   }
-  return _mm512_reduce_add_epi32(sum);
+  alignas(16) std::int32_t sums[4];
+  _mm_store_si128(reinterpret_cast<__m128i*>(sums), sums_of_four(high_first, high_second, low_first, low_second));
+  return {sums[0], sums[1], sums[2], sums[3]};
 }
 
-const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni, make_tile_vnni, dot_tile_vnni, collect_avx512,
-                                            score_avx512,  above_avx512,   dot_bytes_vnni};
+const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni, make_tile_vnni, dot_tile_vnni,  collect_avx512,
+                                            score_avx512,  above_avx512,   dot_planes_vnni};
 
 }  // namespace matinee::ann
 

@@ -50,6 +50,7 @@ TwoLevelQueries::TwoLevelQueries(std::size_t num_queries, std::size_t padded_)
       scales(num_queries),
       first_sums(num_queries),
       second_sums(num_queries),
+      first_norms(num_queries),
       squared_norms(num_queries) {}
 
 void TwoLevelQueries::encode(std::size_t index, const float* query, std::size_t count) {
@@ -59,6 +60,7 @@ void TwoLevelQueries::encode(std::size_t index, const float* query, std::size_t 
   std::int8_t* const e = second.data() + index * padded;
   std::int32_t d_sum = 0;
   std::int32_t e_sum = 0;
+  std::int64_t d_squares = 0;
   float squares = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const float position = query[i] * per_unit;
@@ -69,11 +71,13 @@ void TwoLevelQueries::encode(std::size_t index, const float* query, std::size_t 
     e[i] = static_cast<std::int8_t>(std::clamp(rest, -kLargestQueryCode, kLargestQueryCode));
     d_sum += d[i];
     e_sum += e[i];
+    d_squares += std::int64_t{d[i]} * d[i];
     squares += query[i] * query[i];
   }
   scales[index] = per_unit > 0 ? scale : 0;
   first_sums[index] = d_sum;
   second_sums[index] = e_sum;
+  first_norms[index] = std::sqrt(static_cast<float>(d_squares));
   squared_norms[index] = squares;
 }
 

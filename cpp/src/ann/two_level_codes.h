@@ -51,6 +51,7 @@ struct TwoLevelQueries {
   std::vector<float> scales;              // (Q,): t
   std::vector<std::int32_t> first_sums;   // (Q,): sums of d
   std::vector<std::int32_t> second_sums;  // (Q,): sums of e
+  std::vector<float> first_norms;         // (Q,): length of d
   std::vector<float> squared_norms;       // (Q,)
 };
 

@@ -77,15 +77,26 @@ TEST_P(TileKernelsTest, ProductsOfRowsPickedByNumber) {
   EXPECT_EQ(dots, expected);
 }
 
-TEST_P(TileKernelsTest, ProductsOfBytes) {
-  for (const std::size_t count : {128U, 384U, 16384U}) {
-    std::vector<std::uint8_t> codes(count, 255);
-    std::vector<std::int8_t> query(count, -127);
-    EXPECT_EQ(kernels().dot_bytes(codes.data(), query.data(), count), -255 * 127 * static_cast<std::int32_t>(count));
-    for (auto& code : codes) code = static_cast<std::uint8_t>(random_());
-    for (auto& code : query) code = static_cast<std::int8_t>(random_() % 255 - 127);
-    EXPECT_EQ(kernels().dot_bytes(codes.data(), query.data(), count),
-              kScalarTileKernels.dot_bytes(codes.data(), query.data(), count));
+TEST_P(TileKernelsTest, ProductsOfBothPlanes) {
+  for (const std::size_t padded : {128U, 384U, 16384U}) {
+    for (const bool largest : {false, true}) {
+      std::vector<std::uint8_t> high(padded / 2, 255);
+      std::vector<std::uint8_t> low(padded, 255);
+      std::vector<std::int8_t> first(padded, -127);
+      std::vector<std::int8_t> second(padded, -127);
+      if (!largest) {
+        for (auto& code : high) code = static_cast<std::uint8_t>(random_());
+        for (auto& code : low) code = static_cast<std::uint8_t>(random_());
+        for (auto& code : first) code = static_cast<std::int8_t>(random_() % 255 - 127);
+        for (auto& code : second) code = static_cast<std::int8_t>(random_() % 255 - 127);
+      }
+      const auto products = kernels().dot_planes(high.data(), low.data(), first.data(), second.data(), padded);
+      const auto expected = kScalarTileKernels.dot_planes(high.data(), low.data(), first.data(), second.data(), padded);
+      EXPECT_EQ(products.high_first, expected.high_first);
+      EXPECT_EQ(products.high_second, expected.high_second);
+      EXPECT_EQ(products.low_first, expected.low_first);
+      EXPECT_EQ(products.low_second, expected.low_second);
+    }
   }
 }
 

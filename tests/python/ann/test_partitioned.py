@@ -64,13 +64,35 @@ def test_a_filter_gives_as_many_as_it_allows(rows: Array, metric: Metric, share:
     mask = np.random.default_rng(5).random(len(rows)) < share
     index = matinee.Index.build(rows, metric=metric, kind="partitioned")
     truth = matinee.Index.build(rows, metric=metric, kind="exact").search(queries, allow=mask)
-    for allow in (mask, np.flatnonzero(mask)):
+    for allow in (mask, np.flatnonzero(mask), index.prepare(mask), index.prepare(np.flatnonzero(mask))):
         found = index.search(queries, allow=allow)
         assert found.counts.tolist() == truth.counts.tolist()
         assert recall(found, truth) >= 0.9
         assert mask[found.ids[found.ids >= 0]].all()
     of_each = index.search(queries, allow=np.tile(mask, (30, 1)))
     assert of_each.counts.tolist() == truth.counts.tolist()
+
+
+@pytest.mark.parametrize("kind", ["exact", "partitioned"])
+def test_a_prepared_filter_is_good_for_its_index_only(rows: Array, kind: Any) -> None:
+    index, other = (matinee.Index.build(rows[:50], kind=kind) for _ in range(2))
+    prepared = index.prepare(np.array([3, 4]))
+    assert repr(prepared) == "PreparedFilter(2 ids)"
+    assert sorted(index.search(rows[0], 2, allow=prepared).ids[0].tolist()) == [3, 4]
+    with pytest.raises(matinee.InvalidArgument, match="this index prepared"):
+        other.search(rows[0], 2, allow=prepared)
+    with pytest.raises(matinee.InvalidArgument, match="each of 50 rows"):
+        index.prepare(np.ones(49, bool))
+
+
+def test_a_prepared_filter_goes_on_to_allow_its_ids(rows: Array) -> None:
+    index = matinee.Index.build(rows[:1000], metric="l2", kind="partitioned")
+    prepared = index.prepare(np.array([3, 500, 2000]))
+    index.add(rows[2000:2001], [2000])
+    index.update(rows[2500:2501], [3])
+    index.delete([500, 7])
+    assert index.search(rows[2500], 5, allow=prepared).pairs()[0] == (3, pytest.approx(0, abs=0.01))
+    assert sorted(i for i, _ in index.search(rows[0], 5, allow=prepared).pairs()) == [3, 2000]
 
 
 def test_vectors_come_back_nearly_as_they_were(rows: Array) -> None:
