@@ -213,7 +213,7 @@ class Index:
         """Makes a filter ready for many searches, which need not look for its rows each time.
 
         It allows the same ids when the index changes, and is made ready again by the next search then. A partitioned
-        index may keep a copy of the allowed rows' codes for it, D / 2 bytes each.
+        index may keep a copy of the allowed rows' codes for it, up to 2 D bytes each.
 
         Args:
             allow: bool (N,), by row, or int64 (M,), by id; see `search`.

@@ -177,6 +177,7 @@ class GroupSearch {
     const std::size_t q = first_ + query;
     const std::int8_t* const first = queries_.first.data() + q * padded;
     const std::int8_t* const second = queries_.second.data() + q * padded;
+    const RefinedQuery refined = queries_.refined(q);
     std::vector<FoundRow> found;
     found.reserve(kept.size());
     for (const Candidate& candidate : kept) {
@@ -184,12 +185,8 @@ class GroupSearch {
       const Partition& rows = index_.table[candidate.place.partition];
       const PlaneProducts products =
           kernels_.dot_planes(rows.high + slot * half, rows.low + slot * padded, first, second, padded);
-      float score = refined_product(queries_, q, rows.steps[slot], products);
-      if (index_.metric == Metric::kL2) {
-        score = std::min(0.0F, 2 * score - rows.squared_norms[slot] - queries_.squared_norms[q]);
-      }
-      // Only a damaged file that was opened with the fast check can give a NaN here; it must not break the order.
-      if (std::isnan(score)) score = -std::numeric_limits<float>::infinity();
+      const float* const norm = index_.metric == Metric::kL2 ? rows.squared_norms + slot : nullptr;
+      const float score = refined_score(refined, products, rows.steps[slot], norm);
       found.push_back({score, rows.rows[slot], rows.ids[slot], candidate.place.partition});
     }
     const auto is_better = [](const FoundRow& a, const FoundRow& b) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ann/admission.h"
+#include "ann/picked_tiles.h"
 #include "matinee/core/error.h"
 #include "matinee/core/thread_pool.h"
 
@@ -14,9 +15,9 @@ namespace matinee::ann {
 namespace {
 
 constexpr std::size_t kRowsPerTask = 256;
-constexpr std::size_t kRowsPerSlice = 16384;  // of building: bounds the memory of coded rows
-constexpr std::size_t kQueriesPerTask = 64;   // of coding
-constexpr std::size_t kQueriesPerRound = 1024;
+constexpr std::size_t kRowsPerSlice = 16384;   // of building: bounds the memory of coded rows
+constexpr std::size_t kQueriesPerTask = 64;    // of coding
+constexpr std::size_t kQueriesPerRound = 512;  // bounds the memory of their candidates
 constexpr std::size_t kCalibrationQueries = 256;
 // What the steps of a filtered search cost, in nanoseconds; only their ratios matter.
 constexpr double kCostOfPicking = 60;       // finding an allowed row and putting it with the others
@@ -25,6 +26,9 @@ constexpr double kCostOfScatteredRow = 12;  // comparing one of few allowed rows
 constexpr double kCostOfTest = 2;           // asking a bitmap for a row
 // Comparing all allowed rows finds all that there is to find, so it may cost a little more.
 constexpr double kPreferencePicking = 1.5;
+// Turning rows into tiles takes longer than picking their high codes, and reading them takes more memory.
+constexpr double kSharingTiles = 8;
+constexpr std::size_t kRowsInTiles = 8192;
 
 // Sizes that searched fastest at one recall where they were measured, from 20 thousand to a million rows.
 std::size_t default_partitions(std::size_t num_rows) {
@@ -314,6 +318,7 @@ TwoLevelQueries PartitionedIndex::coded(MatrixView<const float> vectors, const c
 // the search for near partitions.
 struct PartitionedIndex::FilterWay {
   std::shared_ptr<const Moment> moment;  // that it is for
+  std::optional<PickedTiles> tiles;
   std::optional<PickedRows> picked;
   std::optional<RowFilter> bits;
 
@@ -389,11 +394,16 @@ void PartitionedIndex::choose_way(const Moment& moment, std::vector<std::uint32_
     for (const std::uint32_t row : rows) way.bits->allow(row);
     return;
   }
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
   std::vector<Place> places;
   places.reserve(rows.size());
   for (const std::uint32_t row : rows) places.push_back(directory_->place_of(row, moment.table));
+  if (num_sharing >= kSharingTiles && rows.size() <= kRowsInTiles) {
+    way.tiles = pick_tiles(view_of(moment), places);
+    return;
+  }
   std::sort(places.begin(), places.end());
-  places.erase(std::unique(places.begin(), places.end()), places.end());
   pick(view_of(moment), std::move(places), way.picked.emplace());
 }
 
@@ -402,7 +412,8 @@ Neighbors PartitionedIndex::search(MatrixView<const float> queries, const Search
   const std::size_t num_filters = options.filters.size() + options.id_sets.size();
   std::shared_ptr<const Moment> now;
   std::vector<FilterWay> ways(num_filters);
-  std::vector<PartitionFilter> filters;
+  const FilterWay everything;
+  std::vector<const FilterWay*> filters;
   std::shared_ptr<const FilterWay> prepared;
   if (options.prepared != nullptr) {
     const auto* const of_ours = dynamic_cast<const Prepared*>(options.prepared);
@@ -412,7 +423,7 @@ Neighbors PartitionedIndex::search(MatrixView<const float> queries, const Search
     }
     prepared = of_ours->way();
     now = prepared->moment;
-    filters.push_back(prepared->filter());
+    filters.push_back(prepared.get());
   } else if (num_filters > 0) {
     const std::shared_lock lock(directory_mutex_);
     now = moment();
@@ -429,11 +440,11 @@ Neighbors PartitionedIndex::search(MatrixView<const float> queries, const Search
         }
       }
       choose_way(*now, std::move(rows), probe, num_sharing, ways[f]);
-      filters.push_back(ways[f].filter());
+      filters.push_back(&ways[f]);
     }
   } else {
     now = moment();
-    filters.emplace_back();
+    filters.push_back(&everything);
   }
 
   const ProbeOptions probe = probe_options(*now, options);
@@ -448,7 +459,12 @@ Neighbors PartitionedIndex::search(MatrixView<const float> queries, const Search
       encode(queries, "Index.search: queries", start, begin, end, coded);
       if (neighbors.width == 0) return;
       std::vector<std::vector<FoundRow>> found(end - begin);
-      search_partitions(view, coded, begin, filters[filters.size() == 1 ? 0 : start + begin], probe, found);
+      const FilterWay& way = *filters[filters.size() == 1 ? 0 : start + begin];
+      if (way.tiles) {
+        search_tiles(view, coded, begin, *way.tiles, probe.k, found);
+      } else {
+        search_partitions(view, coded, begin, way.filter(), probe, found);
+      }
       for (std::size_t q = 0; q < found.size(); ++q) {
         const std::size_t row = start + begin + q;
         neighbors.counts[row] = static_cast<std::int64_t>(found[q].size());

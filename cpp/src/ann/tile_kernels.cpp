@@ -69,8 +69,9 @@ PlaneProducts dot_planes_scalar(const std::uint8_t* high, const std::uint8_t* lo
 
 }  // namespace
 
-const TileKernels kScalarTileKernels = {dot_rows_scalar, make_tile_scalar, dot_tile_scalar,  collect_scalar,
-                                        score_scalar,    above_scalar,     dot_planes_scalar};
+const TileKernels kScalarTileKernels = {dot_rows_scalar, make_tile_scalar,  dot_tile_scalar,
+                                        dot_tile_scalar, collect_scalar,    score_scalar,
+                                        above_scalar,    dot_planes_scalar, refine_each};
 
 const TileKernels& tile_kernels_for(IsaLevel level) {
 #if defined(__x86_64__)

@@ -15,5 +15,6 @@ void score_avx512(const CollectCall& call, float* scores);
 std::size_t above_avx512(const float* scores, std::size_t count, float threshold, std::uint32_t* numbers);
 PlaneProducts dot_planes_vnni(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
                               const std::int8_t* second, std::size_t padded);
+void refine_avx512(const RefineCall& call, float* scores);
 
 }  // namespace matinee::ann

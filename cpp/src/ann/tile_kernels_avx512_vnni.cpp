@@ -258,8 +258,43 @@ PlaneProducts dot_planes_vnni(const std::uint8_t* high, const std::uint8_t* low,
   return {sums[0], sums[1], sums[2], sums[3]};
 }
 
-const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni, make_tile_vnni, dot_tile_vnni,  collect_avx512,
-                                            score_avx512,  above_avx512,   dot_planes_vnni};
+namespace {
+
+// 256 high + low - middle of eight rows.
+inline __m512d in_steps(const std::int32_t* high, const std::int32_t* low, double middle) {
+  const __m512d of_high = _mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)));
+  const __m512d of_low = _mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)));
+  const __m512d sum = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(256), of_high), of_low);
+  return _mm512_sub_pd(sum, _mm512_set1_pd(middle));
+}
+
+inline __m256 refined_eight(const RefineCall& call, std::size_t row) {
+  const __m512d in_first = in_steps(call.high_first + row, call.low_first + row, call.query.first_middle);
+  const __m512d in_second = in_steps(call.high_second + row, call.low_second + row, call.query.second_middle);
+  const __m512d sum = _mm512_add_pd(in_first, _mm512_mul_pd(in_second, _mm512_set1_pd(kSecondStep)));
+  const __m512d in_units = _mm512_mul_pd(sum, _mm512_cvtps_pd(_mm256_loadu_ps(call.steps + row)));
+  return _mm512_cvtpd_ps(_mm512_mul_pd(in_units, _mm512_set1_pd(call.query.scale)));
+}
+
+}  // namespace
+
+void refine_avx512(const RefineCall& call, float* scores) {
+  const __m512d low = _mm512_castps_pd(_mm512_castps256_ps512(refined_eight(call, 0)));
+  const __m256 high = refined_eight(call, 8);
+  __m512 score = _mm512_castpd_ps(_mm512_insertf64x4(low, _mm256_castps_pd(high), 1));
+  if (call.squared_norms != nullptr) {
+    const __m512 twice = _mm512_mul_ps(_mm512_set1_ps(2), score);
+    const __m512 distance = _mm512_sub_ps(_mm512_sub_ps(twice, _mm512_loadu_ps(call.squared_norms)),
+                                          _mm512_set1_ps(call.query.squared_norm));
+    score = _mm512_min_ps(_mm512_setzero_ps(), distance);  // of which the second stays where it is no number
+  }
+  const __mmask16 no_number = _mm512_cmp_ps_mask(score, score, _CMP_UNORD_Q);
+  _mm512_storeu_ps(scores, _mm512_mask_mov_ps(score, no_number, _mm512_set1_ps(-__builtin_inff())));
+}
+
+const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni, make_tile_vnni,  dot_tile_vnni,
+                                            dot_tile_vnni, collect_avx512,  score_avx512,
+                                            above_avx512,  dot_planes_vnni, refine_avx512};
 
 }  // namespace matinee::ann
 

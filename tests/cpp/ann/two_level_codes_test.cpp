@@ -34,7 +34,7 @@ float product_by_codes(const Vector& row, const Vector& query) {
   const std::int8_t* const first = queries.first.data() + padded;
   const std::int8_t* const second = queries.second.data() + padded;
   const PlaneProducts products = kernels.dot_planes(high.data(), low.data(), first, second, padded);
-  return refined_product(queries, 1, step, products);
+  return queries.refined(1).product(products, step);
 }
 
 TEST(TwoLevelCodes, ARowComesBackUpToHalfAStep) {
