@@ -324,9 +324,8 @@ class ScalableVs(_Unfiltered):
 
     def open(self, path: Path, vectors: Path) -> None:
         svs = self._svs
-        data: Any = svs.VectorDataLoader(str(path / "data"), svs.DataType.float32)
-        if self._bits:
-            data = svs.LVQLoader(str(path / "data"))
+        stored = str(path / "data")
+        data: Any = svs.LVQLoader(stored) if self._bits else svs.VectorDataLoader(stored, svs.DataType.float32)
         graph = svs.GraphLoader(str(path / "graph"))
         self._index = svs.Vamana(str(path / "config"), graph, data, svs.DistanceType.MIP, num_threads=1)
 
@@ -337,6 +336,7 @@ class ScalableVs(_Unfiltered):
 
     @staticmethod
     def _save(index: Any, path: Path) -> None:
+        path.mkdir()
         index.save(str(path / "config"), str(path / "graph"), str(path / "data"))
         path.with_suffix(".fvecs").unlink(missing_ok=True)
 
