@@ -19,6 +19,7 @@ from benchmarks.ann_sides import OURS, SIDES
 
 _PAUSE = 0.05  # seconds before a pass: threads of the side before, which spin for a while, have gone to sleep by then
 _FEW = 20  # queries that show whether a whole pass would take too long
+_DISTURBED = 0.8  # share of its processors that a build has where it is alone
 _LONGEST = 20.0  # seconds of a pass; slower than that is no rival, and is measured on few queries
 
 
@@ -34,6 +35,11 @@ class Built:
     path: Path
     seconds: float
     processor_seconds: float  # of all threads; far less than threads times seconds where others had the processor, too
+
+    def undisturbed(self, threads: int) -> float:
+        """Seconds where nothing else ran beside it, or what it can have taken at least."""
+        busy = self.processor_seconds / threads
+        return busy if busy < _DISTURBED * self.seconds else self.seconds
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,33 @@ def prepare(rows: int, folder: Path, source: Path | None) -> Data:
     return data
 
 
+def prepare_across(rows: int, folder: Path, bundle: Path) -> Data:
+    """Queries of another kind than the rows: plots that look for posters, in the joint space of a catalogue's bundle.
+
+    Rows are mixed from the posters' vectors as `prepare` mixes sentences; 1,000 plots are the queries.
+    """
+    import faiss
+
+    from matinee import Index
+
+    data = Data(folder / f"across-{rows}", "plots against posters")
+    finished = data.folder / "finished"
+    if finished.exists():
+        return data
+    data.folder.mkdir(parents=True, exist_ok=True)
+    joint = Index.open(bundle / "joint.index")
+    plots = len(Index.open(bundle / "plots.index"))  # come first there
+    vectors = joint.vectors(joint.ids)
+    rng = np.random.default_rng(0)
+    queries = vectors[rng.permutation(plots)[:QUERIES]]
+    mixed = _mixed(vectors[plots:], rows, rng)
+    np.save(data.folder / "queries.npy", queries)
+    np.save(data.folder / "vectors.npy", mixed)
+    np.save(data.folder / "truth-1.npy", faiss.knn(queries, mixed, K, metric=faiss.METRIC_INNER_PRODUCT)[1])
+    finished.touch()
+    return data
+
+
 def recall(found: npt.NDArray[np.int64], truth: npt.NDArray[np.int64]) -> float:
     """The mean share of the true K that were found; the first queries of the truth where fewer were asked."""
     hits = [len(np.intersect1d(ours, true)) for ours, true in zip(found, truth[: len(found)], strict=True)]

@@ -64,7 +64,7 @@ class _Work:
         self.base = len(vectors) - spare
         self._vectors = np.asarray(vectors)
         self._queries = data.queries()
-        self._index: Any = matinee.Index.build(np.ascontiguousarray(vectors[: self.base]))
+        self._index: Any = matinee.Index.build(np.ascontiguousarray(vectors[: self.base]), kind="partitioned")
         self.alive = set(range(self.base))
         self._deleted_at: dict[int, float] = {}
         self._lock = threading.Lock()

@@ -46,29 +46,35 @@ class _Unfiltered:
 
 
 class Matinee:
+    """Tries the harder the more partitions it looks at."""
+
     package = "matinee"
-    efforts = (0,)
+    efforts: tuple[int, ...] = (0,)
 
     def __init__(self, kind: str) -> None:
-        import matinee
+        from matinee import Index
 
-        self._matinee = matinee
+        self._index_type = Index
         self._kind = kind
         self._allow: Any = None
 
     def build(self, vectors: Vectors, path: Path, threads: int) -> Callable[[], None]:
-        index = self._matinee.Index.build(vectors)
+        index = self._index_type.build(vectors, kind=self._kind)
         return lambda: index.save(path)
 
     def open(self, path: Path, vectors: Path) -> None:
-        self._index = self._matinee.Index.open(path)
+        self._index = self._index_type.open(path)
+        if self._index.num_partitions:
+            shares = 0.01 * 1.1 ** np.arange(49)
+            self.efforts = tuple(
+                dict.fromkeys((np.minimum(shares, 1) * self._index.num_partitions).astype(int).tolist())
+            )
 
     def allow(self, mask: npt.NDArray[np.bool_]) -> None:
-        # The shorter of the two ways to say it: ids, or a bit a row.
-        self._allow = np.flatnonzero(mask) if mask.mean() < 1 / 64 else mask
+        self._allow = self._index.prepare(mask)
 
     def search(self, queries: Vectors, effort: int) -> Found:
-        return self._index.search(queries, K, allow=self._allow).ids
+        return self._index.search(queries, K, allow=self._allow, num_probes=effort or None).ids
 
 
 class Hnswlib:
@@ -318,9 +324,8 @@ class ScalableVs(_Unfiltered):
 
     def open(self, path: Path, vectors: Path) -> None:
         svs = self._svs
-        data: Any = svs.VectorDataLoader(str(path / "data"), svs.DataType.float32)
-        if self._bits:
-            data = svs.LVQLoader(str(path / "data"))
+        stored = str(path / "data")
+        data: Any = svs.LVQLoader(stored) if self._bits else svs.VectorDataLoader(stored, svs.DataType.float32)
         graph = svs.GraphLoader(str(path / "graph"))
         self._index = svs.Vamana(str(path / "config"), graph, data, svs.DistanceType.MIP, num_threads=1)
 
@@ -331,6 +336,7 @@ class ScalableVs(_Unfiltered):
 
     @staticmethod
     def _save(index: Any, path: Path) -> None:
+        path.mkdir()
         index.save(str(path / "config"), str(path / "graph"), str(path / "data"))
         path.with_suffix(".fvecs").unlink(missing_ok=True)
 

@@ -8,18 +8,20 @@ that reaches it is measured in interleaved rounds, of which the median counts.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import statistics
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matinee
 from benchmarks import ann_mixed
 from benchmarks.ann_children import Built, Child, Pass, Unavailable, build, cheapest, interleaved
-from benchmarks.ann_data import QUERIES, SHARES, Data, prepare
+from benchmarks.ann_data import QUERIES, SHARES, Data, prepare, prepare_across, recall
 from benchmarks.ann_sides import EXACT, GRAPHS, OURS
 from benchmarks.report import Row, document, table, write
 
@@ -30,6 +32,9 @@ FILTERED = (OURS, "hnswlib M16", "faiss HNSW32 f32", "faiss flat f32", "faiss fl
 _SHAPES = {True: f"{QUERIES:,} queries in one call", False: "single calls"}
 
 GRAPH, MEMORY, BUILD, FILTER, EXACTLY, OPEN, MIXED = "graph", "memory", "build", "filter", "exact", "open", "mixed"
+ACROSS = "across"
+ACROSS_SIDES = (OURS, "hnswlib M16", "faiss HNSW32 f32")
+_ASKED = 0.98  # of our index, before and after it has seen queries of the other kind
 
 
 @dataclass
@@ -118,12 +123,42 @@ def main() -> None:
         "reached": run.reached,
     }
     result = document(run.rows, threads=arguments.threads, **facts)
+    if arguments.keep and arguments.out.exists():
+        result = merged(json.loads(arguments.out.read_text(encoding="utf-8")), result)
     write(arguments.out, result)
-    text = table(run.rows)
+    text = table([Row(**{k: v for k, v in row.items() if k != "ratio_to_best"}) for row in result["rows"]])
     print(text)
     if arguments.markdown:
         arguments.markdown.parent.mkdir(parents=True, exist_ok=True)
         arguments.markdown.write_text(_page(result, text), encoding="utf-8")
+
+
+def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The documents of two runs with other peers or parts. Of a row in both, ours is the worse of the two."""
+    rows = {row["work"]: row for row in before["rows"]}
+    for row in now["rows"]:
+        kept = rows.get(row["work"])
+        rows[row["work"]] = row if kept is None else _both(kept, row)
+    reached = {
+        work: before["reached"].get(work, {}) | now["reached"].get(work, {})
+        for work in before["reached"] | now["reached"]
+    }
+    left_out = {
+        side: why for side, why in (before["left_out"] | now["left_out"]).items() if side not in now["versions"]
+    }
+    return now | {
+        "load_average_before": max(before["load_average_before"], now["load_average_before"]),
+        "versions": before["versions"] | now["versions"],
+        "left_out": left_out,
+        "reached": reached,
+        "rows": list(rows.values()),
+    }
+
+
+def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    worse = min if one["better"] == "higher" else max
+    ours = worse(one["ours"], other["ours"])
+    return asdict(Row(one["work"], one["unit"], one["better"], ours, one["peers"] | other["peers"]))
 
 
 def graph_rows(run: Run) -> None:
@@ -142,7 +177,8 @@ def graph_rows(run: Run) -> None:
             f"memory of the searching process after the run, PSS less the empty process, {name}", "MB", "lower", taken
         )
         reaching = [child.built for child, passes in swept.items() if cheapest(passes, RECALLS[0])]
-        seconds = {built.side: built.seconds for built in reaching}
+        threads = run.arguments.build_threads
+        seconds = {one.side: one.seconds if one.side == OURS else one.undisturbed(threads) for one in reaching}
         run.add(f"build, {run.arguments.build_threads} threads, {name}, those that reach 0.95", "s", "lower", seconds)
 
 
@@ -156,6 +192,30 @@ def filter_rows(run: Run) -> None:
             work = f"filter {100 * share:g} % at recall@10 >= {FILTERED_RECALL}, {run.arguments.rows:,} vectors"
             for one_call in (True, False):
                 run.add_speed(work, swept, FILTERED_RECALL, one_call=one_call)
+
+
+def across_rows(run: Run) -> None:
+    """Speed where queries are of another kind than the rows, and the recall that ours gives unless told otherwise."""
+    if run.arguments.bundle is None:
+        run.leave_out(ACROSS, "it needs --bundle, a catalogue with plots and posters")
+        return
+    data = prepare_across(run.arguments.rows, run.arguments.cache or run.data.folder, run.arguments.bundle)
+    other = Run(data, run.arguments, run.rows, run.left_out, run.reached, run.versions)
+    with ExitStack() as stack:
+        built = other.built(ACROSS_SIDES)
+        swept = {child: child.sweep(RECALLS[-1]) for child in other.open(stack, built)}
+        work = f"plots against posters, {run.arguments.rows:,} vectors: QPS at recall@10"
+        for wanted in RECALLS:
+            other.add_speed(f"{work} >= {wanted}", swept, wanted, one_call=True)
+    index = matinee.Index.open(next(one.path for one in built if one.side == OURS))
+    seen, unseen = data.queries()[::2], data.queries()[1::2]
+    reached = {}
+    for when in ("as built", "calibrated with other plots"):
+        found = index.search(unseen, recall=_ASKED).ids
+        reached[when] = {"asked": _ASKED, "recall": round(recall(found, data.truth()[1::2]), 4)}
+        index.calibrate(seen)
+    run.reached["plots against posters, ours by the recall asked for"] = reached
+    print(reached, flush=True)
 
 
 def exact_rows(run: Run) -> None:
@@ -207,6 +267,7 @@ MEASURES = {
     f"{GRAPH} {MEMORY} {BUILD}": graph_rows,
     FILTER: filter_rows,
     EXACTLY: exact_rows,
+    ACROSS: across_rows,
     OPEN: open_rows,
     MIXED: mixed_rows,
 }
@@ -216,6 +277,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_ann", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the JSON document to write")
     parser.add_argument("--markdown", type=Path, help="the page of the docs to write")
+    parser.add_argument(
+        "--keep", action="store_true", help="add to what --out holds; of a row in both, ours is the worse"
+    )
     parser.add_argument("--rows", type=int, default=200_000, help="vectors in the index")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="threads of a search")
@@ -224,6 +288,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=re.compile, default=re.compile(""), help="expression the peers' names match")
     parser.add_argument("--cache", type=Path, help="folder that keeps the data and the peers' indexes for the next run")
     parser.add_argument("--data", type=Path, help="folder with catalog.tsv (default: MATINEE_TEST_DATA)")
+    parser.add_argument("--bundle", type=Path, help="a catalogue built with posters, for queries of another kind")
     return parser.parse_args()
 
 
@@ -255,11 +320,19 @@ many queries, so its queries are asked one by one in both rows.
 **Memory.** Proportional set size of the process that opened the index and has answered everything above, pages of
 mapped files included, less the same process before it opened the index.
 
-**Build.** Once, on {result["build_threads"]} threads, from float32 rows in memory; saving is not counted.
+**Build.** Once, on {result["build_threads"]} threads, from float32 rows in memory; saving is not counted. A peer that
+other programs disturbed is counted with its processor time divided by the threads, which is less than it takes alone.
 
-**Filters.** The same random rows for all queries of a call, which Matinee is given as ids or as a bit a row in every
-call. The peers' filters are made before the clock starts: a callable (hnswlib), a bitmap (faiss HNSW); flat and NumPy
-scan the matching rows alone, put together before. usearch, Annoy, Voyager and scalable-vs have no filter in Python.
+**Pieces.** The peers of a row may have been measured in several runs (`--keep`), each beside Matinee; Matinee's value
+is the worst of them.
+
+**Filters.** The same random rows for all queries, made ready before the clock starts on every side: `Index.prepare`
+(Matinee), a callable (hnswlib), a bitmap (faiss HNSW); flat and NumPy scan the matching rows alone, put together
+before. usearch, Annoy, Voyager and scalable-vs have no filter in Python.
+
+**Plots against posters.** Queries of another kind than the rows: plots, in the joint space of a catalogue's plots and
+posters. Rows are mixed from the vectors of posters. Asked for a recall of {_ASKED}, Matinee gives what
+`reached` in `ann.json` says: as built, and after `calibrate` with other plots.
 
 **Exact.** For a call of many queries, faiss flat goes through memory once a query by default, and once for all of them
 by BLAS. faiss SQ8 compares 8-bit codes only, and its recall is a little under 1.

@@ -87,8 +87,9 @@ struct Filters {
 
 std::tuple<Ids, Rows, Ids> search(const Index& index, const py::array& queries, std::size_t k,
                                   const std::optional<py::array>& masks,
-                                  const std::optional<std::vector<py::array>>& id_sets, std::size_t num_probes,
-                                  float recall) {
+                                  const std::optional<std::vector<py::array>>& id_sets,
+                                  const std::optional<std::shared_ptr<matinee::PreparedFilter>>& prepared,
+                                  std::size_t num_probes, float recall) {
   const auto rows = matrix_view<float>(queries, "Index.search: queries");
   const Filters filters(masks, id_sets);
   matinee::Neighbors found;
@@ -99,6 +100,7 @@ std::tuple<Ids, Rows, Ids> search(const Index& index, const py::array& queries, 
     options.k = k;
     options.filters = bitmaps;
     options.id_sets = filters.id_sets;
+    options.prepared = prepared ? prepared->get() : nullptr;
     options.num_probes = num_probes;
     options.recall = recall;
     found = index.search(rows, options);
@@ -107,6 +109,14 @@ std::tuple<Ids, Rows, Ids> search(const Index& index, const py::array& queries, 
   const auto width = static_cast<py::ssize_t>(found.width);
   return {to_array(std::move(found.ids), {num_queries, width}), to_array(std::move(found.scores), {num_queries, width}),
           to_array(std::move(found.counts), {num_queries})};
+}
+
+std::shared_ptr<matinee::PreparedFilter> prepare(const Index& index, const std::optional<py::array>& mask,
+                                                 const std::optional<py::array>& ids) {
+  const Filters filters(mask, ids ? std::optional(std::vector<py::array>{*ids}) : std::nullopt);
+  const py::gil_scoped_release release;
+  const auto prepared = mask ? index.prepare(filters.bitmaps().at(0)) : index.prepare(filters.id_sets.at(0));
+  return std::const_pointer_cast<matinee::PreparedFilter>(prepared);  // pybind11 holds no pointers to const
 }
 
 Rows vectors_of(const Index& index, const py::array& ids) {
@@ -140,6 +150,8 @@ void change(Index& index, const py::array& vectors, const py::array& ids) {
 }  // namespace
 
 void bind_ann(py::module_& module) {
+  py::class_<matinee::PreparedFilter, std::shared_ptr<matinee::PreparedFilter>>(
+      module, "PreparedFilter", "What Index.prepare gives; matinee.PreparedFilter wraps it.");
   py::class_<Index>(module, "Index", "Vectors under 64-bit ids; matinee.Index wraps it.")
       .def_static("build", &build, py::arg("vectors").noconvert(), py::arg("ids").noconvert() = py::none(),
                   py::kw_only(), py::arg("metric"), py::arg("kind"), py::arg("num_partitions") = 0, py::arg("seed") = 0,
@@ -154,8 +166,12 @@ void bind_ann(py::module_& module) {
           py::arg("path"), py::arg("verify") = "fast", "Maps an index file; verify is fast or full.")
       .def("search", &search, py::arg("queries").noconvert(), py::arg("k"), py::kw_only(),
            py::arg("masks").noconvert() = py::none(), py::arg("id_sets").noconvert() = py::none(),
-           py::arg("num_probes") = 0, py::arg("recall") = matinee::SearchOptions().recall,
+           py::arg("prepared") = py::none(), py::arg("num_probes") = 0,
+           py::arg("recall") = matinee::SearchOptions().recall,
            "(ids int64 (Q, K), scores float32 (Q, K), counts int64 (Q,)), best first; masks bool (1 or Q, N).")
+      .def("prepare", &prepare, py::kw_only(), py::arg("mask").noconvert() = py::none(),
+           py::arg("ids").noconvert() = py::none(), py::keep_alive<0, 1>(),
+           "A filter ready for many searches: rows of mask bool (1, N), or ids int64 (M,).")
       .def("vectors", &vectors_of, py::arg("ids").noconvert(), "Stored vectors float32 (n, D) of ids int64 (n,).")
       .def(
           "save",
@@ -169,13 +185,13 @@ void bind_ann(py::module_& module) {
       .def("update", &change<&Index::update>, py::arg("vectors").noconvert(), py::arg("ids").noconvert(),
            "Puts other vectors float32 (n, D) under ids int64 (n,) that are there.")
       .def(
-          "remove",
+          "delete",
           [](Index& self, const py::array& ids) {
-            const auto row_ids = contiguous_view<std::int64_t>(ids, "Index.remove: ids", "(n,)", 1);
+            const auto row_ids = contiguous_view<std::int64_t>(ids, "Index.delete: ids", "(n,)", 1);
             const py::gil_scoped_release release;
             self.remove(row_ids);
           },
-          py::arg("ids").noconvert(), "Removes ids int64 (n,).")
+          py::arg("ids").noconvert(), "Takes ids int64 (n,) out.")
       .def(
           "calibrate",
           [](Index& self, const py::array& queries) {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matinee.calibration import Agreement, calibrate
     from matinee.clip_tokenizer import ClipTokenizer
     from matinee.encode import EncodedImages, Encoder, ImageEncoder, JointEncoder, TextEncoder
-    from matinee.index import Index, Neighbors
+    from matinee.index import Index, Neighbors, PreparedFilter
 
 # These load the compiled core, and are loaded when they are first asked for: the web UI is a part of this package that
 # needs nothing of it, and runs where OpenCV and oneDNN are not installed.
@@ -42,6 +42,7 @@ _HOMES = {
     "TextEncoder": "matinee.encode",
     "Index": "matinee.index",
     "Neighbors": "matinee.index",
+    "PreparedFilter": "matinee.index",
 }
 
 __version__ = version("matinee")
@@ -65,6 +66,7 @@ __all__ = [
     "Neighbors",
     "NotFound",
     "Overloaded",
+    "PreparedFilter",
     "TextEncoder",
     "TooLarge",
     "TorchConflict",

@@ -19,6 +19,7 @@ __all__: list[str] = [
     "ConvNet",
     "ImageBatcher",
     "Index",
+    "PreparedFilter",
     "Preprocessor",
     "TextBatcher",
     "TokenEncoder",
@@ -393,6 +394,11 @@ class ImageBatcher:
         Counts so far: requests, batches, items in them, refused, cancelled; and items waiting now.
         """
 
+class PreparedFilter:
+    """
+    What Index.prepare gives; matinee.PreparedFilter wraps it.
+    """
+
 class Index:
     """
     Vectors under 64-bit ids; matinee.Index wraps it.
@@ -425,9 +431,18 @@ class Index:
         """
         Measures with queries float32 (Q, D) what a recall takes.
         """
-    def remove(self, ids: numpy.typing.NDArray[typing.Any]) -> None:
+    def delete(self, ids: numpy.typing.NDArray[typing.Any]) -> None:
         """
-        Removes ids int64 (n,).
+        Takes ids int64 (n,) out.
+        """
+    def prepare(
+        self,
+        *,
+        mask: numpy.typing.NDArray[typing.Any] | None = None,
+        ids: numpy.typing.NDArray[typing.Any] | None = None,
+    ) -> PreparedFilter:
+        """
+        A filter ready for many searches: rows of mask bool (1, N), or ids int64 (M,).
         """
     def row_of(self, id: typing.SupportsIndex) -> int:
         """
@@ -444,6 +459,7 @@ class Index:
         *,
         masks: numpy.typing.NDArray[typing.Any] | None = None,
         id_sets: list[numpy.typing.NDArray[typing.Any]] | None = None,
+        prepared: PreparedFilter | None = None,
         num_probes: typing.SupportsIndex = 0,
         recall: typing.SupportsFloat | typing.SupportsIndex = 0.9800000190734863,
     ) -> tuple[

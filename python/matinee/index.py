@@ -29,8 +29,21 @@ Kind: TypeAlias = Literal["exact", "partitioned"]
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Ids: TypeAlias = npt.NDArray[np.int64]
 Progress: TypeAlias = Callable[[str, int, int], None]  # ("vectors", done, total)
+
+
+@dataclass(frozen=True)
+class PreparedFilter:
+    """A filter made ready by `Index.prepare`; good for that index only."""
+
+    core: _core.PreparedFilter
+    num_ids: int  # that it allows, when it was made
+
+    def __repr__(self) -> str:
+        return f"PreparedFilter({self.num_ids} ids)"
+
+
 # Which rows a search may return; see Index.search.
-Allow: TypeAlias = npt.NDArray[np.bool_] | Ids | Sequence[Ids]
+Allow: TypeAlias = npt.NDArray[np.bool_] | Ids | Sequence[Ids] | PreparedFilter
 
 _MOST_NEIGHBORS = 2**31 - 1  # as many as an index holds
 _SINGLE = 1
@@ -163,7 +176,7 @@ class Index:
             k: How many, at least 1; more than N gives N.
             allow: Which rows may be found. ``None``: all. bool (N,): by row, for all queries. bool (Q, N): by row, for
                 each query. int64 (M,): by id, for all queries. A list of Q such arrays: by id, for each query. Ids that
-                the index does not hold are passed over.
+                the index does not hold are passed over. What `prepare` made: for all queries.
             recall: Of a partitioned index: the share of the true neighbours that is to be found, on average and for
                 queries like those that it was calibrated with (see `calibrate`); above 0, and 1 looks everywhere.
             num_probes: Of a partitioned index: how many partitions are looked at, instead of as many as `recall` asks
@@ -181,7 +194,8 @@ class Index:
         matrix = _matrix("Index.search: queries", queries[np.newaxis] if _ndim(queries) == _SINGLE else queries)
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise InvalidArgument(f"Index.search: k: expected a whole number, at least 1, got {k!r}")
-        masks, id_sets = _filters(allow, len(matrix))
+        prepared = allow.core if isinstance(allow, PreparedFilter) else None
+        masks, id_sets = (None, None) if isinstance(allow, PreparedFilter) else _filters(allow, len(matrix))
         if not 0 < recall <= 1:
             raise InvalidArgument(f"Index.search: recall: expected above 0 and up to 1, got {recall!r}")
         ids, scores, counts = self._core.search(
@@ -189,10 +203,28 @@ class Index:
             int(min(k, _MOST_NEIGHBORS)),
             masks=masks,
             id_sets=id_sets,
+            prepared=prepared,
             num_probes=0 if num_probes is None else _count("Index.search: num_probes", num_probes),
             recall=recall,
         )
         return Neighbors(ids, scores, counts)
+
+    def prepare(self, allow: npt.NDArray[np.bool_] | Ids) -> PreparedFilter:
+        """Makes a filter ready for many searches, which need not look for its rows each time.
+
+        It allows the same ids when the index changes, and is made ready again by the next search then. A partitioned
+        index may keep a copy of the allowed rows' codes for it, up to 2 D bytes each.
+
+        Args:
+            allow: bool (N,), by row, or int64 (M,), by id; see `search`.
+
+        Raises:
+            InvalidArgument: A bitmap of another size than the index.
+        """
+        masks, id_sets = _filters(allow, 1)
+        if id_sets is not None:
+            return PreparedFilter(self._core.prepare(ids=id_sets[0]), len(id_sets[0]))
+        return PreparedFilter(self._core.prepare(mask=masks), int(np.count_nonzero(allow)))
 
     def add(self, vectors: Vectors, ids: npt.ArrayLike) -> None:
         """Puts new vectors into a partitioned index; their rows are behind the last.
@@ -215,14 +247,14 @@ class Index:
         """
         self._core.update(_matrix("Index.update: vectors", vectors), _ids("Index.update: ids", ids))
 
-    def remove(self, ids: npt.ArrayLike) -> None:
+    def delete(self, ids: npt.ArrayLike) -> None:
         """Takes ids (n,) out of a partitioned index. The last row takes the number of each that goes.
 
         Raises:
             NotFound: An id that the index does not hold. Nothing is changed then.
             InvalidArgument: A repeated id; an exact index.
         """
-        self._core.remove(_ids("Index.remove: ids", ids))
+        self._core.delete(_ids("Index.delete: ids", ids))
 
     def calibrate(self, queries: Vectors) -> None:
         """Measures with queries (Q, D) float32 like those to come how many partitions a recall takes.
@@ -290,7 +322,9 @@ class Index:
         return f"Index({len(self)} vectors, dimension={self.dimension}, metric={self.metric!r}, kind={self.kind!r})"
 
 
-def _filters(allow: Allow | None, num_queries: int) -> tuple[npt.NDArray[np.bool_] | None, list[Ids] | None]:
+def _filters(
+    allow: npt.NDArray[np.bool_] | Ids | Sequence[Ids] | None, num_queries: int
+) -> tuple[npt.NDArray[np.bool_] | None, list[Ids] | None]:
     """The filter as the core takes it: rows of a mask, or sets of ids; one for all queries, or one for each."""
     where = "Index.search: allow"
     if allow is None:
@@ -342,4 +376,4 @@ def _ids(where: str, ids: npt.ArrayLike) -> Ids:
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-__all__ = ["Index", "Neighbors"]
+__all__ = ["Index", "Neighbors", "PreparedFilter"]

@@ -11,28 +11,38 @@
 namespace matinee::ann {
 namespace {
 
-// Writes a unit vector (or zeros for a zero vector) to `out`.
-void normalize(const float* vector, std::size_t count, float* out) {
-  double squares = 0;
-  for (std::size_t i = 0; i < count; ++i) squares += static_cast<double>(vector[i]) * vector[i];
-  const double scale = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
-  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(vector[i] * scale);
+// In lanes, so that a compiler may add up several at a time. Squares of floats do not overflow a double.
+double squares_of(const float* values, std::size_t count) {
+  constexpr std::size_t kLanes = 8;
+  double sums[kLanes] = {};
+  const std::size_t whole = count / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double value = values[i + lane];
+      sums[lane] += value * value;
+    }
+  }
+  for (std::size_t i = whole; i < count; ++i) sums[i - whole] += double{values[i]} * values[i];
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+[[noreturn]] void refuse_value(const float* vector, std::size_t count, const char* where, std::size_t row) {
+  std::size_t i = 0;
+  while (i + 1 < count && std::isfinite(vector[i])) ++i;
+  throw InvalidArgument(std::string(where) + ": expected finite values, got " + std::to_string(vector[i]) + " in row " +
+                        std::to_string(row) + ", column " + std::to_string(i) +
+                        "; leave out the rows that could not be encoded");
 }
 
 }  // namespace
 
 void admit(const float* vector, std::size_t count, Metric metric, const char* where, std::size_t row, float* out) {
-  double squares = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!std::isfinite(vector[i])) {
-      throw InvalidArgument(std::string(where) + ": expected finite values, got " + std::to_string(vector[i]) +
-                            " in row " + std::to_string(row) + ", column " + std::to_string(i) +
-                            "; leave out the rows that could not be encoded");
-    }
-    squares += static_cast<double>(vector[i]) * vector[i];
-  }
+  const double squares = squares_of(vector, count);
+  if (!std::isfinite(squares)) refuse_value(vector, count, where, row);
   if (metric == Metric::kCosine) {
-    normalize(vector, count, out);
+    // A zero vector stays one.
+    const double scale = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
+    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(vector[i] * scale);
     return;
   }
   if (squares > double{Index::kMaxNorm} * Index::kMaxNorm) {
@@ -78,8 +88,9 @@ void check_search(const Index& index, MatrixView<const float> queries, const Sea
                           std::to_string(queries.rows) + ", " + std::to_string(queries.cols) +
                           "); was the index built with another encoder?");
   }
-  if (!options.filters.empty() && !options.id_sets.empty()) {
-    throw InvalidArgument("Index.search: allow: expected bitmaps or sets of ids, got both");
+  if ((options.filters.empty() ? 0 : 1) + (options.id_sets.empty() ? 0 : 1) + (options.prepared == nullptr ? 0 : 1) >
+      1) {
+    throw InvalidArgument("Index.search: allow: expected bitmaps, sets of ids or a prepared filter, got several");
   }
   const std::size_t num_filters = options.filters.size() + options.id_sets.size();
   if (num_filters > 1 && num_filters != queries.rows) {

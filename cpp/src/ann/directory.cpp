@@ -27,24 +27,41 @@ std::optional<std::uint32_t> FiledDirectory::row_of(std::int64_t id) const {
     if (slot >= slot_ids_.size()) damaged();
     return slot_ids_[slot];
   };
-  const auto found = std::lower_bound(slots_by_id_.begin(), slots_by_id_.end(), id,
+  const auto row_at = [this](std::uint32_t slot) {
+    const std::uint32_t row = slot_rows_[slot];
+    if (row >= slot_ids_.size()) damaged();
+    return row;
+  };
+  // Ids are often without gaps: then the place in the order follows from the first.
+  if (slots_by_id_.empty() || id < id_at(slots_by_id_.front())) return std::nullopt;
+  const auto offset = static_cast<std::uint64_t>(id) - static_cast<std::uint64_t>(id_at(slots_by_id_.front()));
+  auto end = slots_by_id_.end();
+  if (offset < slots_by_id_.size()) end = slots_by_id_.begin() + static_cast<std::ptrdiff_t>(offset) + 1;
+  if (id_at(*(end - 1)) == id) return row_at(*(end - 1));
+  const auto found = std::lower_bound(slots_by_id_.begin(), end, id,
                                       [&](std::uint32_t slot, std::int64_t wanted) { return id_at(slot) < wanted; });
-  if (found == slots_by_id_.end() || id_at(*found) != id) return std::nullopt;
-  const std::uint32_t row = slot_rows_[*found];
-  if (row >= slot_ids_.size()) damaged();
-  return row;
+  if (found == end || id_at(*found) != id) return std::nullopt;
+  return row_at(*found);
 }
 
-std::uint32_t FiledDirectory::partition_of(std::uint32_t row) const {
+Place FiledDirectory::place_of(std::uint32_t row, const PartitionTable&) const {
   const std::uint32_t slot = slots_by_row_[row];
   if (slot >= slot_ids_.size()) damaged();
   const auto behind = std::upper_bound(ends_.begin(), ends_.end(), slot);
-  return static_cast<std::uint32_t>(behind - ends_.begin()) - 1;
+  return {static_cast<std::uint32_t>(behind - ends_.begin()) - 1, slot - *(behind - 1)};
 }
 
 std::optional<std::uint32_t> LiveDirectory::row_of(std::int64_t id) const {
   const auto found = rows_.find(id);
   return found == rows_.end() ? std::nullopt : std::optional(found->second);
+}
+
+Place LiveDirectory::place_of(std::uint32_t row, const PartitionTable& table) const {
+  const std::uint32_t partition = partitions_[row];
+  const Partition& rows = table[partition];
+  const std::uint32_t* const found = std::find(rows.rows, rows.rows + rows.num_rows, row);
+  if (found == rows.rows + rows.num_rows) damaged();
+  return {partition, static_cast<std::uint32_t>(found - rows.rows)};
 }
 
 void LiveDirectory::reserve(std::size_t num_rows) {

@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "ann/index_file.h"
+#include "ann/partition.h"
 
 namespace matinee::ann {
 
-// Which row an id is, and in which partition a row lies.
+// Which row an id is, and where a row lies.
 class Directory {
  public:
   virtual ~Directory() = default;
@@ -21,7 +22,8 @@ class Directory {
   Directory& operator=(const Directory&) = delete;
 
   virtual std::optional<std::uint32_t> row_of(std::int64_t id) const = 0;
-  virtual std::uint32_t partition_of(std::uint32_t row) const = 0;  // REQUIRES: there is such a row
+  // Where a row lies in the partitions that this directory is of. REQUIRES: there is such a row.
+  virtual Place place_of(std::uint32_t row, const PartitionTable& table) const = 0;
 };
 
 // That of an index as it was built or opened: tables in its file, searched by halving.
@@ -29,7 +31,7 @@ class FiledDirectory final : public Directory {
  public:
   explicit FiledDirectory(std::shared_ptr<const IndexFile> file);
   std::optional<std::uint32_t> row_of(std::int64_t id) const override;
-  std::uint32_t partition_of(std::uint32_t row) const override;
+  Place place_of(std::uint32_t row, const PartitionTable& table) const override;
 
  private:
   std::shared_ptr<const IndexFile> file_;
@@ -44,7 +46,8 @@ class FiledDirectory final : public Directory {
 class LiveDirectory final : public Directory {
  public:
   std::optional<std::uint32_t> row_of(std::int64_t id) const override;
-  std::uint32_t partition_of(std::uint32_t row) const override { return partitions_[row]; }
+  Place place_of(std::uint32_t row, const PartitionTable& table) const override;
+  std::uint32_t partition_of(std::uint32_t row) const { return partitions_[row]; }
   std::int64_t id_of(std::uint32_t row) const { return ids_[row]; }
   std::size_t size() const { return ids_.size(); }
 

@@ -38,6 +38,13 @@ void set_ids(std::span<const std::int64_t> ids, const ExactSections& sections) {
   throw InvalidArgument("Index: kind: expected partitioned, got exact, which cannot be changed; build it again");
 }
 
+struct PreparedRows final : PreparedFilter {
+  PreparedRows(const Index& index_, RowFilter rows_) : index(index_), rows(std::move(rows_)) {}
+
+  const Index& index;
+  RowFilter rows;
+};
+
 }  // namespace
 
 std::unique_ptr<ExactIndex> ExactIndex::build(MatrixView<const float> vectors, std::span<const std::int64_t> ids,
@@ -118,6 +125,15 @@ void ExactIndex::vectors(std::span<const std::int64_t> ids, MatrixView<float> ou
   }
 }
 
+std::shared_ptr<const PreparedFilter> ExactIndex::prepare(std::span<const std::int64_t> ids) const {
+  return prepare(filter_of(ids));
+}
+
+std::shared_ptr<const PreparedFilter> ExactIndex::prepare(const RowFilter& rows) const {
+  check_filters({&rows, 1}, size());
+  return std::make_shared<const PreparedRows>(*this, rows);
+}
+
 void ExactIndex::add(MatrixView<const float> vectors, std::span<const std::int64_t> ids) { refuse_change(); }
 
 void ExactIndex::update(MatrixView<const float> vectors, std::span<const std::int64_t> ids) { refuse_change(); }
@@ -152,8 +168,11 @@ float ExactIndex::score(const float* query, std::size_t row) const {
 
 std::vector<ScoredRow> ExactIndex::score_all(const float* query, const RowFilter* filter, std::size_t k) const {
   TopRows top(k);
-  for (std::size_t row = 0; row < size(); ++row) {
-    if (filter == nullptr || filter->allows(row)) top.offer({score(query, row), static_cast<std::uint32_t>(row)});
+  const auto offer = [&](std::uint32_t row) { top.offer({score(query, row), row}); };
+  if (filter == nullptr) {
+    for (std::size_t row = 0; row < size(); ++row) offer(static_cast<std::uint32_t>(row));
+  } else {
+    for (const std::uint32_t row : filter->rows()) offer(row);
   }
   return top.take();
 }
@@ -231,7 +250,15 @@ Neighbors ExactIndex::search(MatrixView<const float> queries, const SearchOption
   check_filters(options.filters, size());
   std::vector<RowFilter> of_ids;
   for (const auto& ids : options.id_sets) of_ids.push_back(filter_of(ids));
-  const std::span<const RowFilter> all_filters = of_ids.empty() ? options.filters : std::span<const RowFilter>(of_ids);
+  std::span<const RowFilter> all_filters = of_ids.empty() ? options.filters : std::span<const RowFilter>(of_ids);
+  if (options.prepared != nullptr) {
+    const auto* const prepared = dynamic_cast<const PreparedRows*>(options.prepared);
+    if (prepared == nullptr || &prepared->index != this) {
+      throw InvalidArgument(
+          "Index.search: allow: expected a filter that this index prepared, got one of another index");
+    }
+    all_filters = {&prepared->rows, 1};
+  }
   Neighbors neighbors = no_neighbors(queries.rows, std::min(options.k, size()));
   // An empty index has no results, but its queries are still looked at.
   for (std::size_t start = 0; start < queries.rows; start += kQueriesPerRound) {

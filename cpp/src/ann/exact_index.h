@@ -32,6 +32,8 @@ class ExactIndex final : public Index {
   std::size_t row_of(std::int64_t id) const override;
   RowFilter filter_of(std::span<const std::int64_t> ids) const override;
   void vectors(std::span<const std::int64_t> ids, MatrixView<float> out) const override;
+  std::shared_ptr<const PreparedFilter> prepare(std::span<const std::int64_t> ids) const override;
+  std::shared_ptr<const PreparedFilter> prepare(const RowFilter& rows) const override;
   void save(const std::filesystem::path& path) const override { file_.save(path); }
   void add(MatrixView<const float> vectors, std::span<const std::int64_t> ids) override;
   void update(MatrixView<const float> vectors, std::span<const std::int64_t> ids) override;

@@ -21,6 +21,17 @@ struct Partition {
   std::shared_ptr<const void> owner;
 };
 
+// Where a row lies.
+struct Place {
+  std::uint32_t partition;
+  std::uint32_t slot;
+};
+inline bool operator<(const Place& a, const Place& b) {
+  return a.partition < b.partition || (a.partition == b.partition && a.slot < b.slot);
+}
+
+inline bool operator==(const Place& a, const Place& b) { return a.partition == b.partition && a.slot == b.slot; }
+
 // All partitions of an index at one moment. A copy shares everything, and a changed copy all but a page with the
 // original, so that a search keeps its moment while the next is being made.
 class PartitionTable {

@@ -353,8 +353,7 @@ std::vector<PartitionedIndex::Arrival> PartitionedIndex::arrivals(MatrixView<con
   }
   check_ids(where, ids);
   const std::string parameter = std::string(where) + ": vectors";
-  const std::vector<std::uint32_t> nearest =
-      nearest_centers(now.centers, metric_, coded(vectors, parameter.c_str(), 0, vectors.rows));
+  const std::vector<std::uint32_t> nearest = nearest_centers(now.centers, metric_, coded(vectors, parameter.c_str()));
   std::vector<Arrival> arrivals(vectors.rows);
   compute_pool()->parallel_for(vectors.rows, kRowsPerTask, [&](std::size_t begin, std::size_t end) {
     std::vector<float> vector(dimension_);
@@ -406,13 +405,13 @@ void PartitionedIndex::update(MatrixView<const float> vectors, std::span<const s
 }
 
 void PartitionedIndex::remove(std::span<const std::int64_t> ids) {
-  check_ids("Index.remove", ids);
+  check_ids("Index.delete", ids);
   const std::lock_guard writing(writing_);
   go_live();
   Change change(*this, *moment());
   for (const std::int64_t id : ids) {
     if (!change.row_of(id)) {
-      throw NotFound("Index.remove: ids: expected ids of the index, got " + std::to_string(id));
+      throw NotFound("Index.delete: ids: expected ids of the index, got " + std::to_string(id));
     }
     change.remove(id);
   }

@@ -13,10 +13,20 @@ namespace {
 
 constexpr std::size_t kQueriesPerBlock = 256;  // share the codes of each centre
 constexpr std::size_t kFewQueries = 4;         // for which rows are not worth turning into tiles
+constexpr std::size_t kRowsPerPart = 4096;     // of picked ones
+constexpr std::size_t kPickAhead = 8;          // rows that are fetched ahead while rows are picked
 constexpr std::size_t kTilesPerStep = 4;       // their products stay in the first-level cache
 
+// Note [Candidates]: the first look knows a score up to an error. What the low codes hold is spread evenly over one
+// step of the high ones, so the error of a sum over the query's codes d is close to normal, of deviation |d| / sqrt(12)
+// in units of the sums. A row is worth a second look if its score, made better by four deviations, reaches the k-th
+// best score of the first look.
+constexpr float kDeviations = 4;
+constexpr float kDeviationOfOne = 0.28867513F;  // sqrt(1 / 12)
+
 struct Candidate {
-  float score;
+  float score;       // of the first look
+  float best_score;  // what it may be
   Place place;
 };
 
@@ -24,56 +34,69 @@ bool is_better_candidate(const Candidate& a, const Candidate& b) {
   return a.score > b.score || (a.score == b.score && a.place < b.place);
 }
 
-// The best rows of one query by their high codes.
+bool may_be_better(const Candidate& a, const Candidate& b) {
+  return a.best_score > b.best_score || (a.best_score == b.best_score && a.place < b.place);
+}
+
+// The rows of one query that are worth a second look.
 class Candidates {
  public:
-  explicit Candidates(std::size_t keep) : keep_(keep) { kept_.reserve(2 * keep_ + kTilesPerStep * kTileRows); }
+  explicit Candidates(std::size_t k) : k_(k), most_(16 * k + 512), tidy_at_(4 * k + kTileRows) {}
 
+  // What a row's best score must lie above to be worth adding.
   float threshold() const { return threshold_; }
   std::size_t num_seen() const { return num_seen_; }
   void saw(std::size_t num_rows) { num_seen_ += num_rows; }
 
-  void add(float score, const Place& place) {
-    kept_.push_back({score, place});
-    if (kept_.size() >= 2 * keep_) keep_best();
+  void add(const Candidate& candidate) {
+    kept_.push_back(candidate);
+    if (kept_.size() >= tidy_at_) tidy();
   }
 
-  std::vector<Candidate>& take() {
-    keep_best();
+  const std::vector<Candidate>& take() {
+    tidy();
     return kept_;
   }
 
  private:
-  void keep_best() {
-    if (kept_.size() <= keep_) return;
-    const auto last = kept_.begin() + static_cast<std::ptrdiff_t>(keep_) - 1;
-    std::nth_element(kept_.begin(), last, kept_.end(), is_better_candidate);
-    threshold_ = last->score;
-    kept_.resize(keep_);
+  void tidy() {
+    if (kept_.size() <= k_) return;
+    const auto last_of = [this](std::size_t count) { return kept_.begin() + static_cast<std::ptrdiff_t>(count) - 1; };
+    std::nth_element(kept_.begin(), last_of(k_), kept_.end(), is_better_candidate);
+    raise_threshold(last_of(k_)->score);
+    const auto is_beaten = [this](const Candidate& candidate) { return candidate.best_score <= threshold_; };
+    kept_.erase(std::remove_if(kept_.begin(), kept_.end(), is_beaten), kept_.end());
+    if (kept_.size() > most_) {
+      std::nth_element(kept_.begin(), last_of(most_), kept_.end(), may_be_better);
+      raise_threshold(last_of(most_)->best_score);
+      kept_.resize(most_);
+    }
+    tidy_at_ = 2 * std::max(kept_.size(), 2 * k_ + kTileRows);
   }
 
-  std::size_t keep_;
+  // Rows with just this score stay.
+  void raise_threshold(float score) {
+    threshold_ = std::max(threshold_, std::nextafter(score, -std::numeric_limits<float>::infinity()));
+  }
+
+  std::size_t k_;
+  std::size_t most_;
+  std::size_t tidy_at_;
   float threshold_ = -std::numeric_limits<float>::infinity();
   std::size_t num_seen_ = 0;
   std::vector<Candidate> kept_;
 };
 
-// The rows of one partition that may be found.
+// Rows that are compared one after the other: those of a partition, or picked ones.
 struct Part {
-  std::uint32_t partition = 0;
   std::size_t num_rows = 0;
   const std::uint8_t* high = nullptr;
   const float* steps = nullptr;
   const float* squared_norms = nullptr;  // null where they play no role
-  const std::uint32_t* slots = nullptr;  // (num_rows,); null: row i is at slot i
-};
+  std::uint32_t partition = 0;           // that the rows lie in, row i at slot i, where `places` is null
+  const Place* places = nullptr;         // (num_rows,)
 
-// A part whose rows were picked out of their partition and put together.
-struct PickedPart {
-  std::vector<std::uint32_t> slots;
-  std::vector<std::uint8_t> high;
-  std::vector<float> steps;
-  std::vector<float> squared_norms;
+  Place place_of(std::uint32_t row) const { return places == nullptr ? Place{partition, row} : places[row]; }
 };
 
 // Everything that one thread needs for one group of queries.
@@ -86,33 +109,23 @@ class GroupSearch {
         first_(first),
         options_(options),
         kernels_(tile_kernels_for(isa_level())),
-        candidates_(count, Candidates(options.num_candidates)) {}
+        candidates_(count, Candidates(options.k)) {}
 
   std::size_t count() const { return candidates_.size(); }
   Candidates& candidates(std::size_t query) { return candidates_[query]; }
 
   Part whole(std::uint32_t partition) const {
     const Partition& rows = index_.table[partition];
-    return {partition, rows.num_rows, rows.high, rows.steps, norms_of(rows.squared_norms), nullptr};
+    return {rows.num_rows, rows.high, rows.steps, norms_of(rows.squared_norms), partition, nullptr};
   }
 
-  // Copies the rows at `slots` together: worth while for several queries.
-  Part picked(std::uint32_t partition, std::vector<std::uint32_t> slots, PickedPart& room) const {
-    const Partition& rows = index_.table[partition];
-    const std::size_t half = index_.padded / 2;
-    room.slots = std::move(slots);
-    room.high.resize(room.slots.size() * half);
-    room.steps.clear();
-    room.squared_norms.clear();
-    for (std::size_t i = 0; i < room.slots.size(); ++i) {
-      const std::uint32_t slot = room.slots[i];
-      std::copy_n(rows.high + slot * half, half, room.high.data() + i * half);
-      room.steps.push_back(rows.steps[slot]);
-      room.squared_norms.push_back(rows.squared_norms[slot]);
-    }
-    return {
-        partition,        room.slots.size(), room.high.data(), room.steps.data(), norms_of(room.squared_norms.data()),
-        room.slots.data()};
+  Part part_of(const PickedRows& rows, std::size_t begin, std::size_t count) const {
+    return {count,
+            rows.high.data() + begin * index_.padded / 2,
+            rows.steps.data() + begin,
+            norms_of(rows.squared_norms.data() + begin),
+            0,
+            rows.places.data() + begin};
   }
 
   // Looks at `part` for one query.
@@ -164,22 +177,16 @@ class GroupSearch {
     const std::size_t q = first_ + query;
     const std::int8_t* const first = queries_.first.data() + q * padded;
     const std::int8_t* const second = queries_.second.data() + q * padded;
+    const RefinedQuery refined = queries_.refined(q);
     std::vector<FoundRow> found;
     found.reserve(kept.size());
     for (const Candidate& candidate : kept) {
       const std::uint32_t slot = candidate.place.slot;
       const Partition& rows = index_.table[candidate.place.partition];
-      PlaneProducts products;
-      kernels_.dot_rows(rows.high, &slot, 1, first, padded, &products.high_first);
-      kernels_.dot_rows(rows.high, &slot, 1, second, padded, &products.high_second);
-      products.low_first = kernels_.dot_bytes(rows.low + slot * padded, first, padded);
-      products.low_second = kernels_.dot_bytes(rows.low + slot * padded, second, padded);
-      float score = refined_product(queries_, q, rows.steps[slot], products);
-      if (index_.metric == Metric::kL2) {
-        score = std::min(0.0F, 2 * score - rows.squared_norms[slot] - queries_.squared_norms[q]);
-      }
-      // Only a damaged file that was opened with the fast check can give a NaN here; it must not break the order.
-      if (std::isnan(score)) score = -std::numeric_limits<float>::infinity();
+      const PlaneProducts products =
+          kernels_.dot_planes(rows.high + slot * half, rows.low + slot * padded, first, second, padded);
+      const float* const norm = index_.metric == Metric::kL2 ? rows.squared_norms + slot : nullptr;
+      const float score = refined_score(refined, products, rows.steps[slot], norm);
       found.push_back({score, rows.rows[slot], rows.ids[slot], candidate.place.partition});
     }
     const auto is_better = [](const FoundRow& a, const FoundRow& b) {
@@ -209,14 +216,15 @@ class GroupSearch {
     call.squared_norms = part.squared_norms == nullptr ? nullptr : part.squared_norms + begin;
     // Twice the product where the norm goes off it; the query's own norm changes no order.
     call.factor = (part.squared_norms == nullptr ? 256.0F : 512.0F) * queries_.scales[first_ + query];
-    call.shift = 7.5F * static_cast<float>(queries_.first_sums[first_ + query]);
+    const float deviations = kDeviations * kDeviationOfOne * queries_.first_norms[first_ + query];
+    call.shift = 7.5F * static_cast<float>(queries_.first_sums[first_ + query]) - deviations;
     Candidates& candidates = candidates_[query];
     call.threshold = candidates.threshold();
     const std::size_t found = kernels_.collect(call, scores_.data(), hits_.data());
     for (std::size_t i = 0; i < found; ++i) {
       if (!(scores_[i] > candidates.threshold())) continue;
-      const auto row = static_cast<std::uint32_t>(begin) + hits_[i];
-      candidates.add(scores_[i], {part.partition, part.slots == nullptr ? row : part.slots[row]});
+      const float margin = deviations * (call.factor * call.steps[hits_[i]]);
+      candidates.add({scores_[i] - margin, scores_[i], part.place_of(static_cast<std::uint32_t>(begin) + hits_[i])});
     }
   }
 
@@ -264,29 +272,17 @@ std::vector<std::uint32_t> best_partitions(const TileKernels& kernels, const flo
   return best;
 }
 
-std::vector<std::uint32_t> allowed_slots(const Partition& partition, const RowFilter& filter) {
-  std::vector<std::uint32_t> slots;
-  for (std::size_t slot = 0; slot < partition.num_rows; ++slot) {
-    const std::uint32_t row = partition.rows[slot];
+// The allowed rows of one partition.
+void pick_allowed(const PartitionedView& index, std::uint32_t partition, const RowFilter& filter, PickedRows& picked) {
+  const Partition& rows = index.table[partition];
+  std::vector<Place> places = std::move(picked.places);
+  places.clear();
+  for (std::uint32_t slot = 0; slot < rows.num_rows; ++slot) {
+    const std::uint32_t row = rows.rows[slot];
     // An index opened with the fast check may hold anything.
-    if (row < filter.num_rows() && filter.allows(row)) slots.push_back(static_cast<std::uint32_t>(slot));
+    if (row < filter.num_rows() && filter.allows(row)) places.push_back({partition, slot});
   }
-  return slots;
-}
-
-// Calls body(part) for every partition of `places`, with the rows there.
-template <typename Body>
-void for_each_part(const GroupSearch& group, const std::vector<Place>& places, Body body) {
-  PickedPart room;
-  for (std::size_t begin = 0; begin < places.size();) {
-    std::vector<std::uint32_t> slots;
-    std::size_t end = begin;
-    for (; end < places.size() && places[end].partition == places[begin].partition; ++end) {
-      slots.push_back(places[end].slot);
-    }
-    body(group.picked(places[begin].partition, std::move(slots), room));
-    begin = end;
-  }
+  pick(index, std::move(places), picked);
 }
 
 // How many allowed rows a query shall see: the share of them that the probed partitions are of all.
@@ -314,7 +310,7 @@ void probe_one(GroupSearch& group, const PartitionedView& index, const TwoLevelQ
   const auto order =
       best_partitions(kernels, scores.data(), num_partitions, limited ? options.num_probes : num_partitions, true);
   std::size_t wanted = rows_wanted(index, filter, options);
-  PickedPart room;
+  PickedRows picked;
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::size_t num_seen = group.candidates(query).num_seen();
     if (filter != nullptr && i == options.num_probes && is_against_the_grain(num_seen, wanted)) {
@@ -328,7 +324,8 @@ void probe_one(GroupSearch& group, const PartitionedView& index, const TwoLevelQ
     if (filter == nullptr) {
       group.look(group.whole(order[i]), query);
     } else {
-      group.look(group.picked(order[i], allowed_slots(index.table[order[i]], *filter), room), query);
+      pick_allowed(index, order[i], *filter, picked);
+      group.look(group.part_of(picked, 0, picked.places.size()), query);
     }
   }
 }
@@ -360,13 +357,16 @@ void probe_many(GroupSearch& group, const PartitionedView& index, const TwoLevel
   for (std::size_t i = 0; i < probes.size(); ++i) {
     by_partition[next[probes[i]]++] = static_cast<std::uint32_t>(i / num_probes);
   }
-  PickedPart room;
+  PickedRows picked;
   for (std::uint32_t p = 0; p < num_partitions; ++p) {
     const std::span<const std::uint32_t> near(by_partition.data() + ends[p], ends[p + 1] - ends[p]);
     if (near.empty()) continue;
-    const Part part =
-        filter == nullptr ? group.whole(p) : group.picked(p, allowed_slots(index.table[p], *filter), room);
-    group.look(part, near);
+    if (filter == nullptr) {
+      group.look(group.whole(p), near);
+    } else {
+      pick_allowed(index, p, *filter, picked);
+      group.look(group.part_of(picked, 0, picked.places.size()), near);
+    }
   }
 }
 
@@ -378,25 +378,58 @@ void search_farther(GroupSearch& group, const PartitionedView& index, const RowF
   for (std::uint32_t q = 0; q < group.count(); ++q) {
     const std::size_t num_seen = group.candidates(q).num_seen();
     if (num_seen >= std::min(options.k, filter.num_allowed()) && !is_against_the_grain(num_seen, wanted)) continue;
-    group.candidates(q) = Candidates(options.num_candidates);
+    group.candidates(q) = Candidates(options.k);
     again.push_back(q);
   }
-  PickedPart room;
+  PickedRows picked;
   for (std::uint32_t p = 0; p < index.table.size() && !again.empty(); ++p) {
-    group.look(group.picked(p, allowed_slots(index.table[p], filter), room), again);
+    pick_allowed(index, p, filter, picked);
+    group.look(group.part_of(picked, 0, picked.places.size()), again);
+  }
+}
+
+// Compares every query with every picked row.
+void look_at_picked(GroupSearch& group, const PickedRows& picked) {
+  const std::size_t num_rows = picked.places.size();
+  std::vector<std::uint32_t> queries;
+  for (std::size_t first = 0; first < group.count(); first += kQueriesPerBlock) {
+    queries.resize(std::min(kQueriesPerBlock, group.count() - first));
+    std::iota(queries.begin(), queries.end(), static_cast<std::uint32_t>(first));
+    for (std::size_t begin = 0; begin < num_rows; begin += kRowsPerPart) {
+      group.look(group.part_of(picked, begin, std::min(kRowsPerPart, num_rows - begin)), queries);
+    }
   }
 }
 
 }  // namespace
 
+void pick(const PartitionedView& index, std::vector<Place> places, PickedRows& picked) {
+  const std::size_t half = index.padded / 2;
+  const std::size_t count = places.size();
+  picked.places = std::move(places);
+  picked.high.resize(count * half);
+  picked.steps.resize(count);
+  picked.squared_norms.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kPickAhead < count) {
+      const Place& ahead = picked.places[i + kPickAhead];
+      const std::uint8_t* const coming = index.table[ahead.partition].high + ahead.slot * half;
+      for (std::size_t at = 0; at < half; at += 64) __builtin_prefetch(coming + at);
+    }
+    const Partition& rows = index.table[picked.places[i].partition];
+    const std::size_t slot = picked.places[i].slot;
+    std::copy_n(rows.high + slot * half, half, picked.high.data() + i * half);
+    picked.steps[i] = rows.steps[slot];
+    picked.squared_norms[i] = rows.squared_norms[slot];
+  }
+}
+
 void search_partitions(const PartitionedView& index, const TwoLevelQueries& queries, std::size_t first,
                        const PartitionFilter& filter, const ProbeOptions& options,
                        std::span<std::vector<FoundRow>> found) {
   GroupSearch group(index, queries, first, found.size(), options);
-  if (filter.places != nullptr) {
-    std::vector<std::uint32_t> all(found.size());
-    for (std::size_t q = 0; q < all.size(); ++q) all[q] = static_cast<std::uint32_t>(q);
-    for_each_part(group, *filter.places, [&](const Part& part) { group.look(part, all); });
+  if (filter.picked != nullptr) {
+    look_at_picked(group, *filter.picked);
   } else if (found.size() <= kFewQueries) {
     for (std::size_t q = 0; q < found.size(); ++q) probe_one(group, index, queries, first, q, filter.bits, options);
   } else {

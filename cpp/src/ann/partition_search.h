@@ -12,29 +12,11 @@
 
 namespace matinee::ann {
 
-// Where a row lies.
-struct Place {
-  std::uint32_t partition;
-  std::uint32_t slot;
-};
-inline bool operator<(const Place& a, const Place& b) {
-  return a.partition < b.partition || (a.partition == b.partition && a.slot < b.slot);
-}
-
-inline bool operator==(const Place& a, const Place& b) { return a.partition == b.partition && a.slot == b.slot; }
-
 struct FoundRow {
   float score;
   std::uint32_t row;
   std::int64_t id;
   std::uint32_t partition;
-};
-
-// Which rows a query may find: all (neither set), those of a bitmap by row number, or those at these places, in order
-// and each once.
-struct PartitionFilter {
-  const RowFilter* bits = nullptr;
-  const std::vector<Place>* places = nullptr;
 };
 
 // What a search looks at: one moment of an index.
@@ -46,13 +28,25 @@ struct PartitionedView {
   Metric metric = Metric::kCosine;
 };
 
+// Allowed rows, picked out of their partitions and put together: to be compared one after the other.
+struct PickedRows {
+  std::vector<Place> places;  // in order, each once
+  std::vector<std::uint8_t> high;
+  std::vector<float> steps;
+  std::vector<float> squared_norms;
+};
+void pick(const PartitionedView& index, std::vector<Place> places, PickedRows& picked);
+
+// Which rows a query may find: all (neither set), those of a bitmap by row number, or those that were picked.
+struct PartitionFilter {
+  const RowFilter* bits = nullptr;
+  const PickedRows* picked = nullptr;
+};
+
 struct ProbeOptions {
   std::size_t k = 10;
-  std::size_t num_probes = 1;       // nearest partitions that are looked at
-  std::size_t num_candidates = 60;  // rows that are scored again from both planes; at least k
+  std::size_t num_probes = 1;  // nearest partitions that are looked at
 };
-// So many that the high codes' error costs less than a thousandth of recall.
-inline std::size_t candidates_for(std::size_t k) { return 2 * k + 40; }
 
 // Searches queries [first, first + found.size()) under one filter. Best first, equal scores by lower row.
 void search_partitions(const PartitionedView& index, const TwoLevelQueries& queries, std::size_t first,

@@ -42,6 +42,8 @@ class PartitionedIndex final : public Index {
   std::size_t row_of(std::int64_t id) const override;
   RowFilter filter_of(std::span<const std::int64_t> ids) const override;
   void vectors(std::span<const std::int64_t> ids, MatrixView<float> out) const override;
+  std::shared_ptr<const PreparedFilter> prepare(std::span<const std::int64_t> ids) const override;
+  std::shared_ptr<const PreparedFilter> prepare(const RowFilter& rows) const override;
   void save(const std::filesystem::path& path) const override;
 
   void add(MatrixView<const float> vectors, std::span<const std::int64_t> ids) override;
@@ -58,6 +60,8 @@ class PartitionedIndex final : public Index {
     std::shared_ptr<const IndexFile> file;  // null once anything was changed
   };
   class Change;
+  struct FilterWay;
+  class Prepared;
   // A row as it is stored, and the partition that it belongs to.
   struct Arrival {
     CodedRow row;
@@ -70,8 +74,15 @@ class PartitionedIndex final : public Index {
   static std::shared_ptr<const Moment> moment_of(std::shared_ptr<const IndexFile> file);
   std::shared_ptr<const Moment> moment() const noexcept;
   PartitionedView view_of(const Moment& moment) const;
-  Place place_of(const Moment& moment, std::uint32_t row) const;  // REQUIRES: directory_mutex_ is held
-  TwoLevelQueries coded(MatrixView<const float> vectors, const char* where, std::size_t first, std::size_t count) const;
+  // How a search under these rows goes, in the fewest steps; `num_sharing` searches will share what is made here.
+  // REQUIRES: directory_mutex_ is held.
+  void choose_way(const Moment& moment, std::vector<std::uint32_t> rows, const ProbeOptions& probe, double num_sharing,
+                  FilterWay& way) const;
+  ProbeOptions probe_options(const Moment& moment, const SearchOptions& options) const;
+  // Codes vectors [first + begin, first + end) as queries [begin, end).
+  void encode(MatrixView<const float> vectors, const char* where, std::size_t first, std::size_t begin, std::size_t end,
+              TwoLevelQueries& coded) const;
+  TwoLevelQueries coded(MatrixView<const float> vectors, const char* where) const;
   IndexFile assembled(const Moment& moment) const;
   // REQUIRES of the following: writing_ is held.
   void go_live();

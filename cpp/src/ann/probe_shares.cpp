@@ -20,7 +20,6 @@ ProbeShares measure_probe_shares(const PartitionedView& index, const TwoLevelQue
   ProbeOptions options;
   options.k = std::min(index.num_rows, kNeighbors + skipped);
   options.num_probes = num_partitions;
-  options.num_candidates = candidates_for(options.k);
   std::vector<std::vector<FoundRow>> found(queries.size());
   // How many partitions lie as near as that of each neighbour, over all queries.
   std::vector<std::vector<std::uint32_t>> ranks(queries.size());

@@ -54,16 +54,24 @@ std::size_t above_scalar(const float* scores, std::size_t count, float threshold
   return above_tail(scores, 0, count, threshold, 0, numbers);
 }
 
-std::int32_t dot_bytes_scalar(const std::uint8_t* codes, const std::int8_t* query, std::size_t count) {
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += int{codes[i]} * query[i];
-  return sum;
+PlaneProducts dot_planes_scalar(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                                const std::int8_t* second, std::size_t padded) {
+  PlaneProducts products;
+  for (std::size_t i = 0; i < padded; ++i) {
+    const int of_high = nibble(high, i, padded);
+    products.high_first += of_high * first[i];
+    products.high_second += of_high * second[i];
+    products.low_first += int{low[i]} * first[i];
+    products.low_second += int{low[i]} * second[i];
+  }
+  return products;
 }
 
 }  // namespace
 
-const TileKernels kScalarTileKernels = {dot_rows_scalar, make_tile_scalar, dot_tile_scalar, collect_scalar,
-                                        score_scalar,    above_scalar,     dot_bytes_scalar};
+const TileKernels kScalarTileKernels = {dot_rows_scalar, make_tile_scalar,  dot_tile_scalar,
+                                        dot_tile_scalar, collect_scalar,    score_scalar,
+                                        above_scalar,    dot_planes_scalar, refine_each};
 
 const TileKernels& tile_kernels_for(IsaLevel level) {
 #if defined(__x86_64__)

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ann/two_level_codes.h"
 #include "matinee/core/cpu.h"
 
 // The inner loops over two-level codes (Note [Two-level codes]), one set for each instruction level. Every set gives
@@ -26,6 +27,17 @@ struct CollectCall {
   float threshold = 0;
 };
 
+// The four products of 16 rows with one query (PlaneProducts), and what makes scores of them.
+struct RefineCall {
+  const std::int32_t* high_first = nullptr;
+  const std::int32_t* high_second = nullptr;
+  const std::int32_t* low_first = nullptr;
+  const std::int32_t* low_second = nullptr;
+  const float* steps = nullptr;          // (16,)
+  const float* squared_norms = nullptr;  // (16,); null where scores are products, else they are negative distances
+  RefinedQuery query{};
+};
+
 struct TileKernels {
   // dots[i] = sum over the elements of (high code of row rows[i]) * query; rows null: 0, 1, 2 …
   void (*dot_rows)(const std::uint8_t* high, const std::uint32_t* rows, std::size_t num_rows, const std::int8_t* query,
@@ -36,6 +48,9 @@ struct TileKernels {
   // that is a multiple of 16; what is written there behind the last query means nothing.
   void (*dot_tile)(const std::uint8_t* tile, const std::int8_t* queries, std::size_t num_queries, std::size_t padded,
                    std::int32_t* dots);
+  // As dot_tile, of a tile of any bytes.
+  void (*dot_byte_tile)(const std::uint8_t* tile, const std::int8_t* queries, std::size_t num_queries,
+                        std::size_t padded, std::int32_t* dots);
   // Writes score and row of each row with score = (dot - shift) * factor * step - squared norm > threshold, in order;
   // returns how many. `scores` and `rows` have room for num_rows.
   std::size_t (*collect)(const CollectCall& call, float* scores, std::uint32_t* rows);
@@ -43,8 +58,11 @@ struct TileKernels {
   void (*score)(const CollectCall& call, float* scores);
   // Writes the numbers of the scores above the threshold, in order; returns how many.
   std::size_t (*above)(const float* scores, std::size_t count, float threshold, std::uint32_t* numbers);
-  // Sum of codes[i] * query[i] over a multiple of 64.
-  std::int32_t (*dot_bytes)(const std::uint8_t* codes, const std::int8_t* query, std::size_t count);
+  // The products of both planes of one row with both planes of one query.
+  PlaneProducts (*dot_planes)(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                              const std::int8_t* second, std::size_t padded);
+  // Writes the scores of 16 rows from both planes; minus infinity for what is no number.
+  void (*refine)(const RefineCall& call, float* scores);
 };
 
 // The set for a level; a level without one of its own gets the next lower.

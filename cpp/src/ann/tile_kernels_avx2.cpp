@@ -140,20 +140,58 @@ std::size_t collect_avx2(const CollectCall& call, float* scores, std::uint32_t* 
   return collect_tail(call, row, found, scores, rows);
 }
 
-std::int32_t dot_bytes_avx2(const std::uint8_t* codes, const std::int8_t* query, std::size_t count) {
-  __m256i sums = _mm256_setzero_si256();
-  for (std::size_t i = 0; i < count; i += 16) {
-    const __m256i a = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
-    const __m256i b = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query + i)));
-    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+// Bytes times signed bytes, added up in fours: exact for any bytes.
+inline __m256i add_wide(__m256i sums, const std::uint8_t* codes, const std::int8_t* query) {
+  const __m256i a = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  const __m256i b = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)));
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+}
+
+PlaneProducts dot_planes_avx2(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                              const std::int8_t* second, std::size_t padded) {
+  __m256i low_first = _mm256_setzero_si256();
+  __m256i low_second = _mm256_setzero_si256();
+  for (std::size_t i = 0; i < padded; i += 16) {
+    low_first = add_wide(low_first, low + i, first + i);
+    low_second = add_wide(low_second, low + i, second + i);
   }
-  return sum_of(sums);
+  PlaneProducts products;
+  dot_rows_avx2(high, nullptr, 1, first, padded, &products.high_first);
+  dot_rows_avx2(high, nullptr, 1, second, padded, &products.high_second);
+  products.low_first = sum_of(low_first);
+  products.low_second = sum_of(low_second);
+  return products;
+}
+
+// Bytes 0 and 2 of every four, as pairs of 16 bits.
+inline __m256i even_bytes(__m256i bytes) { return _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8); }
+
+void dot_byte_tile_avx2(const std::uint8_t* tile, const std::int8_t* queries, std::size_t num_queries,
+                        std::size_t padded, std::int32_t* dots) {
+  const __m256i low_byte = _mm256_set1_epi16(255);
+  for (std::size_t q = 0; q < num_queries; ++q) {
+    const std::int8_t* const query = queries + q * padded;
+    __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (std::size_t i = 0; i < padded; i += 4) {
+      const __m256i four = broadcast(query + i);
+      const __m256i even = even_bytes(four);
+      const __m256i odd = _mm256_srai_epi16(four, 8);
+      for (std::size_t half = 0; half < 2; ++half) {
+        const __m256i codes = load(tile + i * 16 + half * 32);
+        const __m256i of_even = _mm256_madd_epi16(_mm256_and_si256(codes, low_byte), even);
+        const __m256i of_odd = _mm256_madd_epi16(_mm256_srli_epi16(codes, 8), odd);
+        sums[half] = _mm256_add_epi32(sums[half], _mm256_add_epi32(of_even, of_odd));
+      }
+    }
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dots + q * kTileRows), sums[0]);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dots + q * kTileRows + 8), sums[1]);
+  }
 }
 
 }  // namespace
 
-const TileKernels kAvx2TileKernels = {dot_rows_avx2, make_tile_avx2, dot_tile_avx2, collect_avx2,
-                                      score_avx2,    above_avx2,     dot_bytes_avx2};
+const TileKernels kAvx2TileKernels = {dot_rows_avx2, make_tile_avx2, dot_tile_avx2,   dot_byte_tile_avx2, collect_avx2,
+                                      score_avx2,    above_avx2,     dot_planes_avx2, refine_each};
 
 }  // namespace matinee::ann
 

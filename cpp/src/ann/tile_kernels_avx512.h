@@ -13,6 +13,8 @@ void dot_tile_vnni(const std::uint8_t* tile, const std::int8_t* queries, std::si
 std::size_t collect_avx512(const CollectCall& call, float* scores, std::uint32_t* rows);
 void score_avx512(const CollectCall& call, float* scores);
 std::size_t above_avx512(const float* scores, std::size_t count, float threshold, std::uint32_t* numbers);
-std::int32_t dot_bytes_vnni(const std::uint8_t* codes, const std::int8_t* query, std::size_t count);
+PlaneProducts dot_planes_vnni(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                              const std::int8_t* second, std::size_t padded);
+void refine_avx512(const RefineCall& call, float* scores);
 
 }  // namespace matinee::ann

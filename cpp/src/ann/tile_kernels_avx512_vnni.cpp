@@ -234,16 +234,67 @@ std::size_t above_avx512(const float* scores, std::size_t count, float threshold
   return found;
 }
 
-std::int32_t dot_bytes_vnni(const std::uint8_t* codes, const std::int8_t* query, std::size_t count) {
-  __m512i sum = _mm512_setzero_si512();
-  for (std::size_t i = 0; i < count; i += 64) {
-    sum = _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(codes + i), _mm512_loadu_si512(query + i));
+PlaneProducts dot_planes_vnni(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
+                              const std::int8_t* second, std::size_t padded) {
+  const std::size_t half = padded / 2;
+  __m512i high_first = _mm512_setzero_si512();
+  __m512i high_second = _mm512_setzero_si512();
+  __m512i low_first = _mm512_setzero_si512();
+  __m512i low_second = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < half; i += 64) {
+    const __m512i first_low = _mm512_loadu_si512(first + i);
+    const __m512i first_top = _mm512_loadu_si512(first + half + i);
+    const __m512i second_low = _mm512_loadu_si512(second + i);
+    const __m512i second_top = _mm512_loadu_si512(second + half + i);
+    high_first = add_products(high_first, high + i, first_low, first_top);
+    high_second = add_products(high_second, high + i, second_low, second_top);
+    const __m512i codes_low = _mm512_loadu_si512(low + i);
+    const __m512i codes_top = _mm512_loadu_si512(low + half + i);
+    low_first = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(low_first, codes_low, first_low), codes_top, first_top);
+    low_second = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(low_second, codes_low, second_low), codes_top, second_top);
   }
-  return _mm512_reduce_add_epi32(sum);
+  alignas(16) std::int32_t sums[4];
+  _mm_store_si128(reinterpret_cast<__m128i*>(sums), sums_of_four(high_first, high_second, low_first, low_second));
+  return {sums[0], sums[1], sums[2], sums[3]};
 }
 
-const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni, make_tile_vnni, dot_tile_vnni, collect_avx512,
-                                            score_avx512,  above_avx512,   dot_bytes_vnni};
+namespace {
+
+// 256 high + low - middle of eight rows.
+inline __m512d in_steps(const std::int32_t* high, const std::int32_t* low, double middle) {
+  const __m512d of_high = _mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)));
+  const __m512d of_low = _mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)));
+  const __m512d sum = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(256), of_high), of_low);
+  return _mm512_sub_pd(sum, _mm512_set1_pd(middle));
+}
+
+inline __m256 refined_eight(const RefineCall& call, std::size_t row) {
+  const __m512d in_first = in_steps(call.high_first + row, call.low_first + row, call.query.first_middle);
+  const __m512d in_second = in_steps(call.high_second + row, call.low_second + row, call.query.second_middle);
+  const __m512d sum = _mm512_add_pd(in_first, _mm512_mul_pd(in_second, _mm512_set1_pd(kSecondStep)));
+  const __m512d in_units = _mm512_mul_pd(sum, _mm512_cvtps_pd(_mm256_loadu_ps(call.steps + row)));
+  return _mm512_cvtpd_ps(_mm512_mul_pd(in_units, _mm512_set1_pd(call.query.scale)));
+}
+
+}  // namespace
+
+void refine_avx512(const RefineCall& call, float* scores) {
+  const __m512d low = _mm512_castps_pd(_mm512_castps256_ps512(refined_eight(call, 0)));
+  const __m256 high = refined_eight(call, 8);
+  __m512 score = _mm512_castpd_ps(_mm512_insertf64x4(low, _mm256_castps_pd(high), 1));
+  if (call.squared_norms != nullptr) {
+    const __m512 twice = _mm512_mul_ps(_mm512_set1_ps(2), score);
+    const __m512 distance = _mm512_sub_ps(_mm512_sub_ps(twice, _mm512_loadu_ps(call.squared_norms)),
+                                          _mm512_set1_ps(call.query.squared_norm));
+    score = _mm512_min_ps(_mm512_setzero_ps(), distance);  // of which the second stays where it is no number
+  }
+  const __mmask16 no_number = _mm512_cmp_ps_mask(score, score, _CMP_UNORD_Q);
+  _mm512_storeu_ps(scores, _mm512_mask_mov_ps(score, no_number, _mm512_set1_ps(-__builtin_inff())));
+}
+
+const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni, make_tile_vnni,  dot_tile_vnni,
+                                            dot_tile_vnni, collect_avx512,  score_avx512,
+                                            above_avx512,  dot_planes_vnni, refine_avx512};
 
 }  // namespace matinee::ann
 

@@ -21,6 +21,15 @@ inline float collected_score(const CollectCall& call, std::size_t row) {
   return call.squared_norms == nullptr ? score : score - call.squared_norms[row];
 }
 
+inline void refine_each(const RefineCall& call, float* scores) {
+  for (std::size_t row = 0; row < kTileRows; ++row) {
+    const PlaneProducts products = {call.high_first[row], call.high_second[row], call.low_first[row],
+                                    call.low_second[row]};
+    const float* const norm = call.squared_norms == nullptr ? nullptr : call.squared_norms + row;
+    scores[row] = refined_score(call.query, products, call.steps[row], norm);
+  }
+}
+
 // Rows [begin, call.num_rows), one at a time.
 inline std::size_t collect_tail(const CollectCall& call, std::size_t begin, std::size_t found, float* scores,
                                 std::uint32_t* rows) {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 // Note [Two-level codes]
@@ -17,6 +20,9 @@ namespace matinee::ann {
 inline constexpr std::size_t kPlaneAlignment = 128;
 // Sums of products of codes stay within 32 bits up to here.
 inline constexpr std::size_t kMaxCodedDimension = 16384;
+// Steps of a query's second plane in one of its first, and the inverse.
+inline constexpr int kSecondSteps = 254;
+inline constexpr double kSecondStep = 1.0 / kSecondSteps;
 
 inline std::size_t padded_plane(std::size_t dimension) {
   return (dimension + kPlaneAlignment - 1) / kPlaneAlignment * kPlaneAlignment;
@@ -37,30 +43,56 @@ struct CodedRow {
   float squared_norm = 0;
 };
 
-// Many queries, ready to be compared with rows.
-struct TwoLevelQueries {
-  TwoLevelQueries() = default;
-  TwoLevelQueries(std::size_t num_queries, std::size_t padded_);
-
-  void encode(std::size_t index, const float* query, std::size_t count);
-  std::size_t size() const { return scales.size(); }
-
-  std::size_t padded = 0;
-  std::vector<std::int8_t> first;         // (Q, padded): d
-  std::vector<std::int8_t> second;        // (Q, padded): e
-  std::vector<float> scales;              // (Q,): t
-  std::vector<std::int32_t> first_sums;   // (Q,): sums of d
-  std::vector<std::int32_t> second_sums;  // (Q,): sums of e
-  std::vector<float> squared_norms;       // (Q,)
-};
-
-// x.q of one row from all that is known of both, given the four products of planes.
+// The four products of the planes of a row with those of a query.
 struct PlaneProducts {
   std::int32_t high_first = 0;
   std::int32_t high_second = 0;
   std::int32_t low_first = 0;
   std::int32_t low_second = 0;
 };
-float refined_product(const TwoLevelQueries& queries, std::size_t query, float step, const PlaneProducts& products);
+
+// What a query adds to the products of its planes.
+struct RefinedQuery {
+  double first_middle;  // 2047.5 times the sum of d
+  double second_middle;
+  float scale;
+  float squared_norm;
+
+  // x.q from all that is known of both.
+  float product(const PlaneProducts& products, float step) const {
+    const double in_first = 256.0 * products.high_first + products.low_first - first_middle;
+    const double in_second = 256.0 * products.high_second + products.low_second - second_middle;
+    return static_cast<float>((in_first + in_second * kSecondStep) * step * scale);
+  }
+};
+
+// The score of a row from both planes; one that is no number, as a damaged file may give, comes last.
+inline float refined_score(const RefinedQuery& query, const PlaneProducts& products, float step,
+                           const float* squared_norm) {
+  float score = query.product(products, step);
+  if (squared_norm != nullptr) score = std::min(2 * score - *squared_norm - query.squared_norm, 0.0F);
+  return std::isnan(score) ? -std::numeric_limits<float>::infinity() : score;
+}
+
+// Many queries, ready to be compared with rows.
+struct TwoLevelQueries {
+  static constexpr std::size_t kSpareQueries = 15;  // room behind the last, for those who take 16 at a time
+
+  TwoLevelQueries() = default;
+  TwoLevelQueries(std::size_t num_queries, std::size_t padded_);
+
+  void encode(std::size_t index, const float* query, std::size_t count);
+  std::size_t size() const { return scales.size(); }
+  RefinedQuery refined(std::size_t query) const;
+
+  std::size_t padded = 0;
+  std::vector<std::int8_t> first;         // (Q + spare, padded): d
+  std::vector<std::int8_t> second;        // (Q + spare, padded): e
+  std::vector<float> scales;              // (Q,): t
+  std::vector<std::int32_t> first_sums;   // (Q,): sums of d
+  std::vector<std::int32_t> second_sums;  // (Q,): sums of e
+  std::vector<float> first_norms;         // (Q,): length of d
+  std::vector<float> squared_norms;       // (Q,)
+};
 
 }  // namespace matinee::ann

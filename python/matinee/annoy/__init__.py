@@ -9,8 +9,8 @@
     index.save("films.ann")                              # a file that matinee.Index.open reads, too
     index.get_nns_by_item(0, 10, include_distances=True)
 
-Calls, conventions of distances and kinds of errors are annoy's. Vectors are not looked for in trees, so the number of
-trees, the seed and `search_k` are taken and change nothing. `load` also reads what annoy wrote.
+Calls, conventions of distances and kinds of errors are annoy's. All vectors are compared, none is looked for in
+trees: the number of trees, the seed and `search_k` are taken and change nothing. `load` also reads what annoy wrote.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ class AnnoyIndex:
         Args:
             vector: `f` numbers.
             n: How many; fewer come where there are fewer. Below 0: all.
-            search_k: Changes nothing; the index decides how far it looks.
+            search_k: Changes nothing; all items are compared.
             include_distances: Also their distances, in annoy's convention; see the constructor.
 
         Returns:
@@ -393,7 +393,9 @@ class AnnoyIndex:
             if (np.abs(lengths[lengths > 0] - 1) > _UNIT_TOLERANCE).any():
                 vectors = np.column_stack([_unit(vectors), lengths.astype(np.float32) * _LENGTH_UNIT])
                 metric = "inner_product"
-        return Index.build(np.ascontiguousarray(vectors, np.float32), ids, metric=metric, progress=tell)
+        rows = np.ascontiguousarray(vectors, np.float32)
+        # Of any size: a partitioned index rounds vectors, and annoy's users get back what they added.
+        return Index.build(rows, ids, metric=metric, kind="exact", progress=tell)
 
     def _query(self, index: Index, vector: Floats) -> Floats:
         """`vector` as `index` compares it."""

@@ -77,15 +77,75 @@ TEST_P(TileKernelsTest, ProductsOfRowsPickedByNumber) {
   EXPECT_EQ(dots, expected);
 }
 
-TEST_P(TileKernelsTest, ProductsOfBytes) {
-  for (const std::size_t count : {128U, 384U, 16384U}) {
-    std::vector<std::uint8_t> codes(count, 255);
-    std::vector<std::int8_t> query(count, -127);
-    EXPECT_EQ(kernels().dot_bytes(codes.data(), query.data(), count), -255 * 127 * static_cast<std::int32_t>(count));
-    for (auto& code : codes) code = static_cast<std::uint8_t>(random_());
-    for (auto& code : query) code = static_cast<std::int8_t>(random_() % 255 - 127);
-    EXPECT_EQ(kernels().dot_bytes(codes.data(), query.data(), count),
-              kScalarTileKernels.dot_bytes(codes.data(), query.data(), count));
+TEST_P(TileKernelsTest, ProductsOfBothPlanes) {
+  for (const std::size_t padded : {128U, 384U, 16384U}) {
+    for (const bool largest : {false, true}) {
+      std::vector<std::uint8_t> high(padded / 2, 255);
+      std::vector<std::uint8_t> low(padded, 255);
+      std::vector<std::int8_t> first(padded, -127);
+      std::vector<std::int8_t> second(padded, -127);
+      if (!largest) {
+        for (auto& code : high) code = static_cast<std::uint8_t>(random_());
+        for (auto& code : low) code = static_cast<std::uint8_t>(random_());
+        for (auto& code : first) code = static_cast<std::int8_t>(random_() % 255 - 127);
+        for (auto& code : second) code = static_cast<std::int8_t>(random_() % 255 - 127);
+      }
+      const auto products = kernels().dot_planes(high.data(), low.data(), first.data(), second.data(), padded);
+      const auto expected = kScalarTileKernels.dot_planes(high.data(), low.data(), first.data(), second.data(), padded);
+      EXPECT_EQ(products.high_first, expected.high_first);
+      EXPECT_EQ(products.high_second, expected.high_second);
+      EXPECT_EQ(products.low_first, expected.low_first);
+      EXPECT_EQ(products.low_second, expected.low_second);
+    }
+  }
+}
+
+TEST_P(TileKernelsTest, ProductsOfTilesOfBytes) {
+  for (const std::size_t padded : {128U, 384U, 16384U}) {
+    for (const std::size_t num_queries : {1U, 4U, 5U, 17U}) {
+      std::vector<std::uint8_t> tile(padded * kTileRows);
+      for (auto& code : tile) code = static_cast<std::uint8_t>(random_());
+      std::vector<std::int8_t> queries((num_queries + 15) / 16 * 16 * padded);
+      for (auto& code : queries) code = static_cast<std::int8_t>(random_() % 255 - 127);
+      // The largest sums there are.
+      for (std::size_t i = 0; i < padded; i += 4) std::fill_n(tile.data() + i * kTileRows, 4, std::uint8_t{255});
+      std::fill_n(queries.begin(), padded, std::int8_t{-127});
+      std::vector<std::int32_t> dots(queries.size() / padded * kTileRows);
+      std::vector<std::int32_t> expected(dots.size());
+      kernels().dot_byte_tile(tile.data(), queries.data(), num_queries, padded, dots.data());
+      kScalarTileKernels.dot_byte_tile(tile.data(), queries.data(), num_queries, padded, expected.data());
+      dots.resize(num_queries * kTileRows);
+      expected.resize(num_queries * kTileRows);
+      ASSERT_EQ(dots, expected) << padded << ' ' << num_queries;
+    }
+  }
+}
+
+TEST_P(TileKernelsTest, RefinedScoresAreThoseOfTheScalarTwin) {
+  for (const bool with_norms : {false, true}) {
+    std::int32_t products[4][kTileRows];
+    for (auto& of_plane : products) {
+      for (auto& product : of_plane) product = static_cast<std::int32_t>(random_() % 2000000) - 1000000;
+    }
+    std::vector<float> steps(kTileRows, 7e-5F);
+    steps[3] = std::numeric_limits<float>::quiet_NaN();
+    steps[4] = std::numeric_limits<float>::infinity();
+    steps[5] = 0;
+    const std::vector<float> norms(kTileRows, 0.9F);
+    RefineCall call;
+    call.high_first = products[0];
+    call.high_second = products[1];
+    call.low_first = products[2];
+    call.low_second = products[3];
+    call.steps = steps.data();
+    call.squared_norms = with_norms ? norms.data() : nullptr;
+    call.query = {2047.5 * 131, 2047.5 * -77, 0.0013F, 1.1F};
+    std::vector<float> scores(kTileRows);
+    std::vector<float> expected(kTileRows);
+    kernels().refine(call, scores.data());
+    kScalarTileKernels.refine(call, expected.data());
+    EXPECT_EQ(scores, expected);
+    EXPECT_EQ(scores[3], -std::numeric_limits<float>::infinity());
   }
 }
 

@@ -33,12 +33,8 @@ float product_by_codes(const Vector& row, const Vector& query) {
   const TileKernels& kernels = tile_kernels_for(IsaLevel::kScalar);
   const std::int8_t* const first = queries.first.data() + padded;
   const std::int8_t* const second = queries.second.data() + padded;
-  PlaneProducts products;
-  kernels.dot_rows(high.data(), nullptr, 1, first, padded, &products.high_first);
-  kernels.dot_rows(high.data(), nullptr, 1, second, padded, &products.high_second);
-  products.low_first = kernels.dot_bytes(low.data(), first, padded);
-  products.low_second = kernels.dot_bytes(low.data(), second, padded);
-  return refined_product(queries, 1, step, products);
+  const PlaneProducts products = kernels.dot_planes(high.data(), low.data(), first, second, padded);
+  return queries.refined(1).product(products, step);
 }
 
 TEST(TwoLevelCodes, ARowComesBackUpToHalfAStep) {

@@ -26,6 +26,10 @@ void use(const matinee::Index& index) {
   const matinee::RowFilter all(index.size());
   options.filters = {&all, 1};
   index.search({queries.data(), 2, index.dimension()}, options);
+  options.filters = {};
+  const auto prepared = index.prepare(ids);
+  options.prepared = prepared.get();
+  index.search({queries.data(), 2, index.dimension()}, options);
   index.row_of(40);
 }
 

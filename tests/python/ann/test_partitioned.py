@@ -64,13 +64,35 @@ def test_a_filter_gives_as_many_as_it_allows(rows: Array, metric: Metric, share:
     mask = np.random.default_rng(5).random(len(rows)) < share
     index = matinee.Index.build(rows, metric=metric, kind="partitioned")
     truth = matinee.Index.build(rows, metric=metric, kind="exact").search(queries, allow=mask)
-    for allow in (mask, np.flatnonzero(mask)):
+    for allow in (mask, np.flatnonzero(mask), index.prepare(mask), index.prepare(np.flatnonzero(mask))):
         found = index.search(queries, allow=allow)
         assert found.counts.tolist() == truth.counts.tolist()
         assert recall(found, truth) >= 0.9
         assert mask[found.ids[found.ids >= 0]].all()
     of_each = index.search(queries, allow=np.tile(mask, (30, 1)))
     assert of_each.counts.tolist() == truth.counts.tolist()
+
+
+@pytest.mark.parametrize("kind", ["exact", "partitioned"])
+def test_a_prepared_filter_is_good_for_its_index_only(rows: Array, kind: Any) -> None:
+    index, other = (matinee.Index.build(rows[:50], kind=kind) for _ in range(2))
+    prepared = index.prepare(np.array([3, 4]))
+    assert repr(prepared) == "PreparedFilter(2 ids)"
+    assert sorted(index.search(rows[0], 2, allow=prepared).ids[0].tolist()) == [3, 4]
+    with pytest.raises(matinee.InvalidArgument, match="this index prepared"):
+        other.search(rows[0], 2, allow=prepared)
+    with pytest.raises(matinee.InvalidArgument, match="each of 50 rows"):
+        index.prepare(np.ones(49, bool))
+
+
+def test_a_prepared_filter_goes_on_to_allow_its_ids(rows: Array) -> None:
+    index = matinee.Index.build(rows[:1000], metric="l2", kind="partitioned")
+    prepared = index.prepare(np.array([3, 500, 2000]))
+    index.add(rows[2000:2001], [2000])
+    index.update(rows[2500:2501], [3])
+    index.delete([500, 7])
+    assert index.search(rows[2500], 5, allow=prepared).pairs()[0] == (3, pytest.approx(0, abs=0.01))
+    assert sorted(i for i, _ in index.search(rows[0], 5, allow=prepared).pairs()) == [3, 2000]
 
 
 def test_vectors_come_back_nearly_as_they_were(rows: Array) -> None:
@@ -84,7 +106,7 @@ def test_changes_are_seen_saved_and_opened(rows: Array, tmp_path: Path) -> None:
     index = matinee.Index.build(rows[:1000], metric="l2", kind="partitioned")
     index.add(rows[1000:1010], np.arange(1000, 1010))
     index.update(rows[2000:2001], [3])
-    index.remove([5, 1003])
+    index.delete([5, 1003])
     assert len(index) == 1008
     assert set(index.ids.tolist()) == set(range(1010)) - {5, 1003}
     assert index.search(rows[1004], 1, recall=1).ids[0, 0] == 1004
@@ -94,7 +116,7 @@ def test_changes_are_seen_saved_and_opened(rows: Array, tmp_path: Path) -> None:
     opened = matinee.Index.open(tmp_path / "changed.index", verify="full")
     queries = rows[:100]
     np.testing.assert_array_equal(opened.search(queries, recall=1).ids, index.search(queries, recall=1).ids)
-    opened.remove([3])
+    opened.delete([3])
     assert len(opened) == 1007
     assert len(matinee.Index.open(tmp_path / "changed.index")) == 1008
 
@@ -117,7 +139,7 @@ def test_searches_go_on_while_rows_come_and_go(rows: Array) -> None:
         thread.start()
     for start in range(1500, 2500, 20):
         index.add(rows[start : start + 20], np.arange(start, start + 20))
-        index.remove(np.arange(start, start + 10))
+        index.delete(np.arange(start, start + 10))
     stop.set()
     for thread in threads:
         thread.join()
@@ -168,8 +190,8 @@ NAN = np.full((1, 4), np.nan, np.float32)
         (lambda index: index.add(NAN, [50]), matinee.InvalidArgument, "finite"),
         (lambda index: index.add(ROWS[:1, :3], [50]), matinee.InvalidArgument, r"expected \(n, 4\)"),
         (lambda index: index.update(ROWS[:1], [50]), matinee.NotFound, "got 50; use add"),
-        (lambda index: index.remove([50]), matinee.NotFound, "got 50"),
-        (lambda index: index.remove([3, 3]), matinee.InvalidArgument, "twice"),
+        (lambda index: index.delete([50]), matinee.NotFound, "got 50"),
+        (lambda index: index.delete([3, 3]), matinee.InvalidArgument, "twice"),
         (lambda index: index.calibrate(ROWS[:0]), matinee.InvalidArgument, "Q at least 1"),
         (lambda index: index.vectors([50]), matinee.NotFound, "50"),
         (lambda index: matinee.Index.build(ROWS, kind="graph"), matinee.InvalidArgument, "exact or partitioned"),

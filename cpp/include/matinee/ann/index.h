@@ -61,6 +61,13 @@ class RowFilter {
   std::size_t num_allowed_ = 0;
 };
 
+// A filter that is used often, made ready by Index::prepare for that index, which it must not outlive. Under changes of
+// the index it goes on to allow the same ids.
+class PreparedFilter {
+ public:
+  virtual ~PreparedFilter() = default;
+};
+
 // What a search found, best first, row-major (Q, K) with K = min(k, N). Query q has counts[q] results, min(k, rows its
 // filter allows); behind them ids are -1 and scores minus infinity.
 struct Neighbors {
@@ -84,9 +91,10 @@ struct IndexOptions {
 struct SearchOptions {
   std::size_t k = 10;  // >= 1; more than N gives N
   // Which rows may be found, as bitmaps by row or as sets of ids (those that the index does not hold are passed over).
-  // None: every row; one: for all queries; Q: one for each. Not both.
+  // None: every row; one: for all queries; Q: one for each. Not both, and neither beside a prepared one.
   std::span<const RowFilter> filters;
   std::span<const std::span<const std::int64_t>> id_sets;
+  const PreparedFilter* prepared = nullptr;  // for all queries
   // Partitions that are looked at, the nearest first; more find more and take longer. 0: as many as `recall` asks for.
   // Exact indexes have none.
   std::size_t num_probes = 0;
@@ -96,7 +104,7 @@ struct SearchOptions {
 };
 
 // A set of vectors (N, D) under 64-bit ids, and the nearest of them to a query. Any number of threads may search one
-// index; the work is done on the compute pool.
+// index; the work is done on the compute pool (a single query of a partitioned index on the thread that asks).
 class Index {
  public:
   static constexpr std::size_t kMaxDimension = 65536;
@@ -134,6 +142,10 @@ class Index {
   virtual std::size_t row_of(std::int64_t id) const = 0;
   // Allows the rows of `ids`; ids that are not in the index are passed over.
   virtual RowFilter filter_of(std::span<const std::int64_t> ids) const = 0;
+  // Makes a filter ready for many searches: those that follow need not look for its rows again.
+  virtual std::shared_ptr<const PreparedFilter> prepare(std::span<const std::int64_t> ids) const = 0;
+  // Throws InvalidArgument: a filter of another index's size.
+  virtual std::shared_ptr<const PreparedFilter> prepare(const RowFilter& rows) const = 0;
   // Copies the vectors of `ids` to `out` (ids.size(), D), as stored: normalised under cosine. Throws NotFound.
   virtual void vectors(std::span<const std::int64_t> ids, MatrixView<float> out) const = 0;
 
