@@ -295,10 +295,24 @@ def merge_films(known: Film, other: Film) -> Film:
             update[name] = theirs  # a title nobody vouches for stands in for one that is not known
             provenance[name] = other.provenance[name]
             continue
+        if name == "other_plots":
+            continue
         if getattr(known, name) in (None, ()) and theirs not in (None, ()):
             update[name] = theirs
             if name in other.provenance:
                 provenance[name] = other.provenance[name]
+    plot = update.get("plot", known.plot)
+    plots = dict.fromkeys(
+        text for text in (*known.other_plots, other.plot, *other.other_plots) if text and text != plot
+    )
+    if tuple(plots) != known.other_plots:
+        update["other_plots"] = tuple(plots)
+        origin = (
+            known.provenance.get("other_plots"),
+            other.provenance.get("plot"),
+            other.provenance.get("other_plots"),
+        )
+        provenance["other_plots"] = ", ".join(dict.fromkeys(name for name in origin if name))
     ids = dict.fromkeys((*known.aliases, other.id, *other.aliases))
     ids.pop(known.id, None)
     return known.model_copy(update={**update, "aliases": tuple(ids), "provenance": provenance})

@@ -37,6 +37,7 @@ class Film(BaseModel):
     genres: tuple[str, ...] = Field(default=(), description="Recorded genres, canonical names, source order.")
     single_genre: str | None = Field(default=None, description="The one label of a single-label data set, if any.")
     plot: str | None = None
+    other_plots: tuple[str, ...] = Field(default=(), description="Plots by other authors: searched, too.")
     tagline: str | None = None
     keywords: tuple[str, ...] = ()
     people: tuple[Person, ...] = Field(default=(), description="Billing order within a role.")

@@ -20,8 +20,14 @@ import numpy.typing as npt
 
 from matinee.answers import Channel
 from matinee.catalog.film import Film
-from matinee.catalog.freeze import FORMAT, PosterSpan, fold, write_films
-from matinee.catalog.query_text import MAX_QUERY_TERMS, any_term_query, prefix_query, query_terms
+from matinee.catalog.freeze import FORMAT, TOKENIZER, PosterSpan, fold, write_films
+from matinee.catalog.query_text import (
+    MAX_QUERY_TERMS,
+    any_term_query,
+    description_terms,
+    prefix_query,
+    query_terms,
+)
 from matinee.errors import FormatError, InvalidArgument, NotFound
 from matinee.where import AnyAllNone, AnyNone, Range, Where
 
@@ -203,10 +209,14 @@ class FilmTable:
 
         User text is never query syntax. Common words are dropped, and beyond MAX_QUERY_TERMS the rest of a long text is
         not looked at; a text without words matches nothing. A film of exactly that title comes first: BM25 itself
-        prefers whichever title match has the shortest plot. `allow` is a (N,) bool bitmap by row.
+        prefers whichever title match has the shortest plot. In a text too long for a title or a name all columns weigh
+        alike, and its channel is the plot: its words are chance hits in titles. `allow` is a (N,) bool bitmap by row.
         """
         if k < 1:
             raise InvalidArgument(f"match: k: expected at least 1, got {k}")
+        description = description_terms(text)
+        if description is not None:
+            return self._titled_first(text, self._described(description, k, allow), allow)[:k]
         query = any_term_query(query_terms(text))
         if query is None:
             return []
@@ -214,16 +224,44 @@ class FilmTable:
         silent = ["0.0"] * len(_COLUMNS)
         shares = [", ".join([*silent[:i], str(w), *silent[i + 1 :]]) for i, (_, w) in enumerate(_COLUMNS)]
         columns = ", ".join(f"-bm25(film_text, {share})" for share in shares)
-        total = f"bm25(film_text, {', '.join(str(weight) for _, weight in _COLUMNS)})"
+        total = f"-bm25(film_text, {', '.join(str(weight) for _, weight in _COLUMNS)})"
         self._local.allow = allow
-        passes = "" if allow is None else "AND allowed(rowid)"
-        found = f"film_text MATCH ? {passes} ORDER BY {total} LIMIT ?"
-        sql = f"SELECT rowid, -{total}, {columns} FROM film_text WHERE {found}"
+        passes = "" if allow is None or allow.all() else "AND allowed(rowid)"
+        sql = (
+            f"SELECT rowid, {total}, {columns} FROM film_text WHERE film_text MATCH ? {passes} ORDER BY 2 DESC LIMIT ?"
+        )
         matches = [
             TextMatch(row, score, _COLUMNS[int(np.argmax(parts))][0])
             for row, score, *parts in self._query(sql, (query, k))
         ]
         return self._titled_first(text, matches, allow)[:k]
+
+    def _described(self, words: list[str], k: int, allow: npt.NDArray[np.bool_] | None) -> list[TextMatch]:
+        """The best `k` films by all their columns together, from the weights that the build has computed."""
+        terms = self._terms(words)
+        marks = ",".join("?" * len(terms))
+        scores = np.zeros(len(self), np.float32)
+        for rows, weights in self._query(f"SELECT rows, weights FROM posting WHERE term IN ({marks})", terms):
+            scores[np.frombuffer(rows, "<i4")] += np.frombuffer(weights, "<f4")
+        if allow is not None:
+            scores[~allow] = 0
+        near = np.argpartition(-scores, k)[:k] if k < len(scores) else np.arange(len(scores))
+        near = near[scores[near] > 0]
+        order = near[np.lexsort((near, -scores[near]))]
+        return [TextMatch(int(row), float(scores[row]), "plot") for row in order]
+
+    def _terms(self, words: list[str]) -> list[str]:
+        """The terms that FTS5 makes of words: stems, without accents."""
+        tokenizer: sqlite3.Connection | None = getattr(self._local, "tokenizer", None)
+        if tokenizer is None:
+            tokenizer = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            tokenizer.execute(f"CREATE VIRTUAL TABLE word USING fts5(word, tokenize='{TOKENIZER}')")
+            tokenizer.execute("CREATE VIRTUAL TABLE term USING fts5vocab('word', 'row')")
+            self._local.tokenizer = tokenizer
+        tokenizer.execute("INSERT INTO word(word) VALUES (?)", (" ".join(words),))
+        terms = [term for (term,) in tokenizer.execute("SELECT term FROM term")]
+        tokenizer.execute("DELETE FROM word")
+        return terms
 
     def _titled_first(
         self, text: str, matches: list[TextMatch], allow: npt.NDArray[np.bool_] | None
