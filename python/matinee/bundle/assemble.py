@@ -36,30 +36,32 @@ def described(encoders: Encoders, kind: str) -> str:
 def search_vectors(
     material: Material, images: Encoded, texts: PlotTexts, plots: Floats, image_dimension: int
 ) -> SearchVectors:
-    """Rows of the indexes, in order of films."""
+    """Rows of the indexes, in order of films; `images` as `Encoders.encode_views` has encoded them."""
     rows = sorted(material.posters)
+    width = len(next(iter(images.vectors.values()), np.zeros(image_dimension)))
+    seen = _stack([images.vectors[material.posters[row]] for row in rows], width)
     return SearchVectors(
         plot_film=np.array(texts.film, np.int64),
+        plot_number=np.array(texts.number, np.int64),
         plot_span=np.array(texts.span, np.int64).reshape(-1, 2),
         plot_whole=np.array(texts.whole, bool),
         plots=plots,
         poster_film=np.array(rows, np.int64),
-        posters=_stack([images.vectors[material.posters[row]] for row in rows], image_dimension),
+        posters=np.ascontiguousarray(seen[:, :image_dimension]),
+        details=np.ascontiguousarray(seen[:, image_dimension:]),
     )
 
 
 def whole_views(images: Encoded, image_dimension: int) -> Encoded:
-    """What indexes and the poster check see of images that `Encoders.encode_views` has encoded."""
+    """What the poster check sees of images that `Encoders.encode_views` has encoded."""
     return Encoded({key: vector[:image_dimension] for key, vector in images.vectors.items()}, images.errors)
 
 
-def labelled_films(material: Material, images: Encoded, vectors: SearchVectors, image_dimension: int) -> LabelledFilms:
-    """The films that heads may be trained on; `images` as `Encoders.encode_views` has encoded them."""
+def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:
+    """The films that heads may be trained on."""
     count = len(material.films)
-    width = len(next(iter(images.vectors.values()), np.zeros(image_dimension))) - image_dimension
-    posters = np.zeros((count, width), np.float32)
-    for row in vectors.poster_film.tolist():
-        posters[row] = images.vectors[material.posters[row]][image_dimension:]
+    posters = np.zeros((count, vectors.details.shape[1]), np.float32)
+    posters[vectors.poster_film] = vectors.details
     has_poster = np.zeros(count, bool)
     has_poster[vectors.poster_film] = True
     plots = np.zeros((count, vectors.plots.shape[1]), np.float32)
@@ -67,8 +69,9 @@ def labelled_films(material: Material, images: Encoded, vectors: SearchVectors, 
     first = np.flatnonzero(np.diff(vectors.plot_film, prepend=-1))
     for begin, end in zip(first, np.append(first[1:], len(vectors.plot_film)), strict=True):
         film = vectors.plot_film[begin]
-        whole = vectors.plot_whole[begin:end]
-        pieces = vectors.plots[begin:end]
+        own = vectors.plot_number[begin:end] == 0
+        whole = vectors.plot_whole[begin:end][own]
+        pieces = vectors.plots[begin:end][own]
         # A film's plot vector is made as a request's is (search.request.text_vector).
         plots[film] = pieces[0] if len(pieces) == 1 else combine(pieces[whole][0], pieces[~whole])
         has_plot[film] = True

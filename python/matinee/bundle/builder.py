@@ -137,7 +137,7 @@ class _Job:
             texts = PlotTexts.of(material.films)
             plots = self._encode_texts(texts.text)
         dimension = self.encoders.image.own_dimension
-        vectors = search_vectors(material, whole_views(images, dimension), texts, plots, dimension)
+        vectors = search_vectors(material, images, texts, plots, dimension)
         with self._step("write films"):
             films = self._write_films(folder, material)
         with self._step("train"):
@@ -226,7 +226,7 @@ class _Job:
         provenance = Provenance(data, {"poster": image, "plot": text, "both": f"{image}; {text}"}, self.source.demo)
         dimension = self.encoders.image.own_dimension
         genres = train_genres(
-            labelled_films(material, images, vectors, dimension),
+            labelled_films(material, vectors),
             provenance,
             lambda done, total: self.progress("train genre heads", done, total),
         )
@@ -247,7 +247,9 @@ class _Job:
 
     def _index(self, folder: Path, films: FilmTable, material: Material, vectors: SearchVectors) -> None:
         trainable = np.array([film.id in material.trainable for film in material.films], dtype=bool)
-        space, metrics, how = fit_space(vectors, [film.id for film in material.films], trainable)
+        space, metrics, how = fit_space(
+            vectors, [film.id for film in material.films], trainable, self.encoders.encode_texts
+        )
         for name, rows in (
             (search_files.PLOTS, vectors.plots),
             (search_files.POSTERS, space.center_poster(vectors.posters)),
@@ -288,7 +290,7 @@ class _Job:
             counts={
                 "films": len(material.films),
                 "posters": len(material.posters),
-                "plots": int(vectors.plot_whole.sum()),
+                "plots": int(vectors.own_whole.sum()),
                 "plot rows": len(vectors.plots),
                 "negatives": len(material.negatives),
             },

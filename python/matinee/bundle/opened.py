@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
 from matinee.batching import BatchOptions
@@ -258,6 +259,40 @@ class Bundle:
         """
         self._same_process()
         return discover(self._store, text, encode=self._encoders.encode_request, k=k, where=where)
+
+    # Vectors
+
+    @property
+    def search_store(self) -> SearchStore:
+        """The indexes that searches read."""
+        return self._store
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(B, T) unit rows of texts, as the bundle's plots are encoded; the last ones are remembered."""
+        self._same_process()
+        return self._encoders.encode_request(texts)
+
+    def poster_features(self, poster: ImageLike) -> NDArray[np.float32]:
+        """(D,) of a poster, as the bundle's own are encoded. Raises what decoding the image raises."""
+        self._same_process()
+        return self._encoders.features(see("poster_features: poster", poster))
+
+    def joint_vector(self, *, plot: str | None = None, poster: ImageLike | None = None) -> NDArray[np.float32]:
+        """(T,) of a plot or of a poster in the joint space: the cosine of two tells how well they fit each other.
+
+        Raises InvalidArgument unless exactly one is given, NotFound for a poster where the catalogue had too few pairs
+        to learn from, what decoding the image raises.
+        """
+        self._same_process()
+        if (plot is None) == (poster is None):
+            raise InvalidArgument("joint_vector: expected a plot or a poster, one of them")
+        space = self._store.space
+        if plot is not None:
+            return space.text_to_joint(text_vector(self._encoders.encode_request, _plot("joint_vector", plot)))
+        if not space.has_posters_in_joint:
+            raise NotFound("joint_vector: this catalogue had too few films with plot and poster to learn from")
+        assert poster is not None
+        return space.poster_to_joint(self._encoders.details(see("joint_vector: poster", poster)))
 
     # Inside
 

@@ -13,8 +13,9 @@ from matinee.heads.card import Metric, ModelCard
 from matinee.heads.split import parts_of
 from matinee.search.discover import FITS_FROM, nearest_plot
 from matinee.search.offtopic import EVERYDAY_REQUESTS
-from matinee.search.request import EncodeTexts
+from matinee.search.request import EncodeTexts, combine
 from matinee.search.store import Background, SearchStore, Space, unit
+from matinee.search.talk import fit_talk
 
 Floats = NDArray[np.float32]
 
@@ -30,45 +31,56 @@ class SearchVectors:
     """Vectors and rows that the indexes are made of; see `Space` for the row tables."""
 
     plot_film: NDArray[np.int64]  # (C,)
+    plot_number: NDArray[np.int64]  # (C,)
     plot_span: NDArray[np.int64]  # (C, 2)
     plot_whole: NDArray[np.bool_]  # (C,)
     plots: Floats  # (C, T)
     poster_film: NDArray[np.int64]  # (P,)
     posters: Floats  # (P, D) features as the encoder gives them
+    details: Floats  # (P, E) `Encoders.details` of the same posters
+
+    @property
+    def own_whole(self) -> NDArray[np.bool_]:
+        """(C,) the rows that stand for films' own plots."""
+        return np.asarray(self.plot_whole & (self.plot_number == 0))
 
 
 def fit_space(
-    vectors: SearchVectors, film_ids: Sequence[str], trainable: NDArray[np.bool_]
+    vectors: SearchVectors, film_ids: Sequence[str], trainable: NDArray[np.bool_], encode: EncodeTexts
 ) -> tuple[Space, tuple[Metric, ...], str]:
     """The space, its figures on test films, and a sentence on how it came about.
 
-    film_ids: of each film row; trainable (N,): films it may be learned from.
+    film_ids: of each film row; trainable (N,): films it may be learned from; encode: texts as plots were.
     """
-    whole = vectors.plots[vectors.plot_whole]
+    whole = vectors.plots[vectors.own_whole]
     text_mean = whole.mean(axis=0) if len(whole) else np.zeros(vectors.plots.shape[1], np.float32)
     poster_mean = vectors.posters.mean(axis=0) if len(vectors.posters) else np.zeros(vectors.posters.shape[1])
-    poster_spread = vectors.posters.std(axis=0) if len(vectors.posters) else np.ones(vectors.posters.shape[1])
+    detail_mean = vectors.details.mean(axis=0) if len(vectors.details) else np.zeros(vectors.details.shape[1])
+    detail_spread = vectors.details.std(axis=0) if len(vectors.details) else np.ones(vectors.details.shape[1])
     space = Space(
         plot_film=vectors.plot_film,
+        plot_number=vectors.plot_number,
         plot_span=vectors.plot_span,
         plot_whole=vectors.plot_whole,
         poster_film=vectors.poster_film,
         text_mean=text_mean.astype(np.float32),
         poster_mean=poster_mean.astype(np.float32),
-        poster_spread=np.maximum(poster_spread, 1e-4).astype(np.float32),
-        projection=np.zeros((vectors.posters.shape[1], vectors.plots.shape[1]), np.float32),
+        detail_mean=detail_mean.astype(np.float32),
+        detail_spread=np.maximum(detail_spread, 1e-4).astype(np.float32),
+        projection=np.zeros((vectors.details.shape[1], vectors.plots.shape[1]), np.float32),
         plot_background=Background.of(whole),
         poster_background=Background.of(unit(vectors.posters - poster_mean)),
+        talk=fit_talk(encode, vectors.plots[~vectors.plot_whole]),
     )
     films, of_plot, of_poster = np.intersect1d(
-        vectors.plot_film[vectors.plot_whole], vectors.poster_film, return_indices=True
+        vectors.plot_film[vectors.own_whole], vectors.poster_film, return_indices=True
     )
     usable = trainable[films]
     if int(usable.sum()) < MIN_PAIRS:
         return space, (), f"{int(usable.sum())} films have plot and poster; {MIN_PAIRS} are needed to learn from them."
     parts = parts_of(film_ids[film] for film in films.tolist())
-    inputs = (vectors.posters[of_poster] - space.poster_mean) / space.poster_spread
-    targets = space.text_to_joint(whole[of_plot])
+    inputs = (vectors.details[of_poster] - space.detail_mean) / space.detail_spread
+    targets = space.text_to_joint(_plots_as_asked(vectors)[of_plot])
     projection, chosen = _ridge(inputs, targets, parts, usable)
     space = replace(space, projection=projection)
     test = (parts == "test") & usable
@@ -87,13 +99,13 @@ def fit_space(
             baselines={"chance": (count + 1) / 2 if count else None},
         ),
     )
-    return space, metrics, f"Ridge regression from standardised poster features to centred plot vectors; {chosen}."
+    return space, metrics, f"Ridge regression from standardised details of posters to centred plot vectors; {chosen}."
 
 
 def joint_vectors(space: Space, vectors: SearchVectors) -> Floats:
     """Rows of joint.index: plots first, then posters (none without a projection)."""
     plots = space.text_to_joint(vectors.plots)
-    return np.concatenate([plots, space.poster_to_joint(vectors.posters)]) if space.has_posters_in_joint else plots
+    return np.concatenate([plots, space.poster_to_joint(vectors.details)]) if space.has_posters_in_joint else plots
 
 
 def fit_bound(
@@ -155,6 +167,17 @@ def space_card(
             "A request about a person or title counts as answered when one of the films holds all its words.",
         ),
     )
+
+
+def _plots_as_asked(vectors: SearchVectors) -> Floats:
+    """(films with plots, T): the vector of each plot as a request's is made (`request.text_vector`)."""
+    rows = np.flatnonzero(vectors.own_whole)
+    asked = vectors.plots[rows].copy()
+    first = np.searchsorted(vectors.plot_film, vectors.plot_film[rows])
+    for place, (begin, row) in enumerate(zip(first.tolist(), rows.tolist(), strict=True)):
+        if begin < row:  # a plot of one sentence has no other row
+            asked[place] = combine(vectors.plots[row], vectors.plots[begin:row])
+    return asked
 
 
 def _ridge(inputs: Floats, targets: Floats, parts: NDArray[np.str_], usable: NDArray[np.bool_]) -> tuple[Floats, str]:

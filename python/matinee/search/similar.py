@@ -122,7 +122,7 @@ def _queries(
         rows = [row for row in map(store.whole_plot_row, seeds) if row is not None]
         vectors = [*plot_vectors, *store.plots.vectors(np.array(rows, np.int64))] if rows else plot_vectors
         if vectors:
-            usable = space.plot_whole
+            usable = space.own_whole
             background = space.plot_background
             mean = unit(np.mean(vectors, axis=0))
             queries.append(_Query("plot", mean, shares["plot"], store.plots, space.plot_film, usable, background))
@@ -187,12 +187,13 @@ def _why(store: SearchStore, film: Film, row: int, channels: Sequence[Channel], 
 
 
 def closest_sentence(store: SearchStore, film: Film, row: int, vector: Floats) -> str:
-    """The sentence of the film's plot nearest to `vector` (T,), as a quote; empty without a plot."""
-    spans = store.sentence_spans(row)
-    if not spans or store.plots is None or film.plot is None:
+    """The sentence of the film's plots nearest to `vector` (T,), as a quote; empty without a plot."""
+    pieces = store.sentences(row)
+    if not pieces or store.plots is None or film.plot is None:
         return ""
-    scores = store.plots.vectors(np.array([index_row for index_row, _ in spans], np.int64)) @ vector
-    return best_sentence(film.plot, [spans[int(scores.argmax())][1]])
+    scores = store.plots.vectors(np.array([index_row for index_row, _, _ in pieces], np.int64)) @ vector
+    _, number, span = pieces[int(scores.argmax())]
+    return best_sentence((film.plot, *film.other_plots)[number], [span])
 
 
 def _by_facts(store: SearchStore, seeds: Sequence[Film], allowed: NDArray[np.bool_], k: int) -> list[FilmHit]:
