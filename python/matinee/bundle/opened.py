@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
 from matinee.batching import BatchOptions
 from matinee.bundle.features import Encoders, EncodingStatistics, ImageLike, SeenImage, see
 from matinee.bundle.manifest import Manifest
+from matinee.bundle.poster_view import poster_view
 from matinee.bundle.verify import Verify, verify
 from matinee.catalog.film import Film
 from matinee.catalog.frozen import FilmTable
@@ -30,9 +32,12 @@ from matinee.posters.check import (
     KIND_NAME,
     REJECT_BELOW,
     STRANGE_FROM,
+    WITHOUT,
     check_pixels,
     check_vector,
+    with_duplicate,
 )
+from matinee.posters.duplicates import NUM_CANDIDATES, Signatures, thumbnail
 from matinee.search.discover import discover
 from matinee.search.request import clean_text, has_words, text_vector
 from matinee.search.similar import similar
@@ -40,6 +45,8 @@ from matinee.search.store import SearchStore
 from matinee.where import Where
 
 FILMS, POSTERS, HEADS, CARDS = "films.sqlite", "posters.bin", "heads", "cards"
+SIGNATURES = "duplicates.safetensors"
+LEARNED_IMAGES = "learned_images.json"  # sha256 of the other images that the poster check was fitted on
 _FILMS_A_READ = 500
 
 
@@ -78,6 +85,9 @@ class Bundle:
             for source in SOURCES
             if f"{HEADS}/{experts_name(source)}.safetensors" in self._manifest.files
         }
+        self._signatures = Signatures.load(path / SIGNATURES) if SIGNATURES in self._manifest.files else None
+        if self._signatures is not None and len(self._signatures.thumbnails) != len(self._store.space.poster_film):
+            raise FormatError(f"{path / SIGNATURES}: expected a thumbnail for every poster; build the bundle again")
         check = self._heads.get(CHECK_NAME)
         if check is not None and not {ACCEPT_FROM, REJECT_BELOW, STRANGE_FROM} <= set(check.settings):
             raise FormatError(f"{paths[CHECK_NAME]}: expected the bounds of a poster check; build it again")
@@ -221,6 +231,34 @@ class Bundle:
         self._head(CHECK_NAME)
         return self._check(see("check_poster: image", image))
 
+    def unseen_kind_scores(self, image: ImageLike) -> dict[str, float]:
+        """For every kind of other images, the log-odds of 'poster' by a check that has learned from all but that kind.
+
+        They are not calibrated: for measuring, not for deciding. Raises what `check_poster` raises.
+        """
+        style = self.check_features(image)
+        heads = {name: head for name, head in self._heads.items() if name.startswith(WITHOUT)}
+        return {name.removeprefix(WITHOUT): float((head.weight @ style + head.bias)[0]) for name, head in heads.items()}
+
+    def check_features(self, image: ImageLike) -> NDArray[np.float32]:
+        """(S,) what the poster check sees of an image. Raises what decoding it raises."""
+        self._same_process()
+        return self._encoders.style(see("check_features: image", image))
+
+    def learned_images(self) -> frozenset[str]:
+        """The sha256 of the files of the other images that the poster check was fitted on."""
+        if LEARNED_IMAGES not in self._manifest.files:
+            return frozenset()
+        return frozenset(json.loads((self._path / LEARNED_IMAGES).read_text(encoding="utf-8")))
+
+    def copy_of(self, image: ImageLike, *, besides: str | None = None) -> Film | None:
+        """The film whose poster the image is nearly, compressed again, cut, resized or lettered anew; None for none.
+
+        besides: id of a film that is passed over. Raises what decoding the image raises.
+        """
+        self._same_process()
+        return self._copy_of(see("copy_of: image", image), None if besides is None else self.film(besides).id)
+
     def similar(
         self,
         film: str | Sequence[str] | None = None,
@@ -302,8 +340,20 @@ class Bundle:
         if plain is not None:
             return plain
         height, width = seen.pixels.shape[:2]
-        features = self._encoders.features(seen)
-        return check_vector(head, self._heads.get(KIND_NAME), features, width=width, height=height)
+        style = self._encoders.style(seen)
+        check = check_vector(head, self._heads.get(KIND_NAME), style, width=width, height=height)
+        known = self._copy_of(seen)
+        return check if known is None else with_duplicate(check, known.id, known.label)
+
+    def _copy_of(self, seen: SeenImage, besides: str | None = None) -> Film | None:
+        if self._signatures is None or self._store.posters is None:
+            return None
+        query = self._store.space.center_poster(self._encoders.features(seen))
+        near = [row for row, _ in self._store.posters.search(query[None], NUM_CANDIDATES + 1).pairs()]
+        films = {row: self._films.films([int(self._store.space.poster_film[row])])[0] for row in near}
+        near = [row for row in near if films[row].id != besides][:NUM_CANDIDATES]
+        row = self._signatures.copy_of(thumbnail(poster_view(seen.pixels)), near)
+        return None if row is None else films[row]
 
     def _head(self, name: str) -> Head:
         try:
@@ -328,7 +378,10 @@ class Bundle:
         if "plot" in self._experts and self._experts["plot"].dimension != text:
             got = self._experts["plot"].dimension
             raise FormatError(f"{self._path / HEADS / experts_name('plot')}: expected {text} inputs, got {got}")
+        of_check = (head.dimension for name, head in self._heads.items() if name.startswith((CHECK_NAME, KIND_NAME)))
+        style = next(of_check, image)  # the encoder says how much the check sees: the same for all its heads
         by_prefix = {"genre-poster": of_poster, "genre-plot": of_plot, "genre-both": of_poster + of_plot}
+        by_prefix |= {CHECK_NAME: style, KIND_NAME: style}
         for name, head in self._heads.items():
             expected = next((size for prefix, size in by_prefix.items() if name.startswith(prefix)), image)
             if head.dimension != expected:

@@ -14,6 +14,7 @@ from matinee.heads.head import Head
 
 CHECK_NAME = "poster-check"
 KIND_NAME = "poster-kind"
+WITHOUT = "poster-check-without-"  # + a kind of other images: the check without having learned from it
 POSTER = "poster"  # label of both heads
 REJECT_BELOW, ACCEPT_FROM, STRANGE_FROM = "reject_below", "accept_from", "strange_from"  # settings of the check head
 
@@ -53,7 +54,8 @@ def check_vector(
 ) -> PosterCheck:
     """The verdict on an image by its feature vector (D,), of an image of `width` x `height` pixels.
 
-    A shape that posters do not have is a reason to doubt an acceptance, never to reject.
+    A shape that posters do not have makes a doubtful image a rejected one, and one that looks like a poster doubtful:
+    a cover is square, but there are wide posters.
     """
     score = float(head.probabilities(vector)[0, 0])
     strange = float(head.strangeness(vector)[0]) >= head.settings[STRANGE_FROM]
@@ -65,7 +67,7 @@ def check_vector(
         valid = None if shape else True
         if not shape:
             reasons.append(Reason(code="looks_like_poster", detail="It has the look of a film poster."))
-    elif rejected and not strange:
+    elif not strange and (rejected or shape):
         valid = False
         reasons.append(Reason(code="not_like_poster", detail="It does not have the look of a film poster."))
     else:
@@ -84,6 +86,14 @@ def check_vector(
         detail = "Trained on drawn posters only: on real posters this demo check knows little."
         reasons.append(Reason(code="demo_model", detail=detail))
     return PosterCheck(valid=valid, score=score, reasons=reasons, model=head.name, demo=head.demo)
+
+
+def with_duplicate(check: PosterCheck, film_id: str, title: str) -> PosterCheck:
+    """The check of an image that is nearly the poster of a film of the catalogue. It changes no verdict."""
+    detail = f"It is the poster of {title} ({film_id}), or nearly: the catalogue has it already."
+    reason = Reason(code="near_duplicate", detail=detail)
+    reasons = [*check.reasons, reason] if check.valid is False else [reason, *check.reasons]
+    return check.model_copy(update={"reasons": reasons})
 
 
 def _verdict(reason: Reason, demo: bool) -> PosterCheck:

@@ -1,5 +1,6 @@
 """`matinee evaluate` on the bundle of drawn films: held-back films, films of another source, and what it refuses."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -74,6 +75,27 @@ def test_films_outside_the_bundle_are_measured_whole(small_bundle: Path, drawn_f
     plots = next(row for row in report.rows if row.work == "plot → genres")
     assert plots.n > 90
     assert "0 of the films" in report.data["left out"]
+
+
+def test_the_poster_check_is_measured_on_images_it_has_not_learned_from(
+    small_bundle: Path, drawn_films: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "poster.json"
+    request = ["evaluate", "poster", "--bundle", str(small_bundle), "--test", str(drawn_films), "--out", str(out)]
+    assert main(request) == 0
+    report = Report.load(out)
+    works = {row.work for row in report.rows}
+    assert {"neutral: posters", "original: posters", "near-duplicate: re-lettered"} <= works
+    bundle = open_bundle(small_bundle)
+    subject = from_source(bundle, drawn_films, lambda *_: None)
+    new = [i for i in subject.images if hashlib.sha256(i.data).hexdigest() not in bundle.learned_images()]
+    assert 0 < len(new) < len(subject.images)
+    others = next(row for row in report.rows if row.work == "neutral: all other images")
+    assert others.n == len({image.data for image in new})
+    auc = [row for row in report.rows if row.metric == "ROC AUC"]
+    assert any(row.work.endswith("kind never trained on") for row in auc)
+    assert all({"width", "height", "sharpness", "one-class"} == set(row.baselines) for row in auc)
+    assert all(row.baselines["width"] == 0.5 for row in auc if row.work.startswith("neutral"))
 
 
 @pytest.mark.parametrize(

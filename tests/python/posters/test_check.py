@@ -14,6 +14,7 @@ from matinee.posters.check import (
     STRANGE_FROM,
     check_pixels,
     check_vector,
+    with_duplicate,
 )
 
 SHAPE = {"width": 185, "height": 278}
@@ -60,12 +61,23 @@ def test_an_image_unlike_all_it_was_trained_on_gets_no_verdict(feature: float) -
     assert [reason.code for reason in check.reasons] == ["unfamiliar"]
 
 
-def test_shape_is_a_doubt_and_never_a_verdict() -> None:
+def test_a_wrong_shape_settles_a_doubt_and_casts_one_on_an_acceptance() -> None:
     square = check_vector(make_check(), None, vector(2, 0), width=300, height=300)
     assert square.valid is None and "wrong_shape" in {reason.code for reason in square.reasons}
+    doubtful = check_vector(make_check(), None, vector(0.2, 0), width=300, height=300)
+    assert doubtful.valid is False and "wrong_shape" in {reason.code for reason in doubtful.reasons}
     rejected = check_vector(make_check(), None, vector(-2, 0), width=300, height=300)
     assert rejected.valid is False
     assert check_vector(make_check(), None, vector(2, 0), width=675, height=1000).valid is True
+
+
+@pytest.mark.parametrize(("feature", "place"), [(2.0, 0), (0.2, 0), (-2.0, -1)])
+def test_a_copy_is_named_and_changes_no_verdict(feature: float, place: int) -> None:
+    check = check_vector(make_check(), None, vector(feature, 0), **SHAPE)
+    known = with_duplicate(check, "local:7", "Alien (1979)")
+    assert (known.valid, known.score) == (check.valid, check.score)
+    assert known.reasons[place].code == "near_duplicate"
+    assert "Alien (1979)" in known.reasons[place].detail and "local:7" in known.reasons[place].detail
 
 
 def test_doubtful_images_are_named_by_kind() -> None:
