@@ -26,6 +26,7 @@ class Reason(Answer):
 
     code: str = Field(description="Stable word for programs: 'photograph', 'blank', 'wrong_shape', 'demo_model' …")
     detail: str = Field(description="A sentence for people.")
+    film: str | None = Field(default=None, description="Id of the film that it names: whose poster this is nearly.")
 
 
 class PosterCheck(Answer):

@@ -90,8 +90,8 @@ def check_vector(
 
 def with_duplicate(check: PosterCheck, film_id: str, title: str) -> PosterCheck:
     """The check of an image that is nearly the poster of a film of the catalogue. It changes no verdict."""
-    detail = f"It is the poster of {title} ({film_id}), or nearly: the catalogue has it already."
-    reason = Reason(code="near_duplicate", detail=detail)
+    detail = f"It is the poster of {title}, or nearly: the catalogue has it already."
+    reason = Reason(code="near_duplicate", detail=detail, film=film_id)
     reasons = [*check.reasons, reason] if check.valid is False else [reason, *check.reasons]
     return check.model_copy(update={"reasons": reasons})
 

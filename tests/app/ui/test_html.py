@@ -50,7 +50,7 @@ def make_check(valid: bool | None) -> dict[str, Any]:
     return {
         "valid": valid,
         "score": 0.2,
-        "reasons": [{"code": "c", "detail": "It is square."}],
+        "reasons": [{"code": "c", "detail": "It is square.", "film": None}],
         "model": "m",
         "demo": False,
     }
@@ -87,7 +87,8 @@ HOSTILE_INFO = {
 
 HOSTILE_LIST = make_list(HOSTILE_FILM, left_out={HOSTILE: 2}, request={"where": {"genres": {"any": [HOSTILE]}}})
 HOSTILE_CHECK = Reply(
-    Call("POST", "/x", image=b""), {**make_check(False), "reasons": [{"code": "c", "detail": HOSTILE}]}
+    Call("POST", "/x", image=b""),
+    {**make_check(False), "reasons": [{"code": "c", "detail": HOSTILE, "film": HOSTILE}]},
 )
 
 
@@ -175,6 +176,16 @@ def test_a_rejected_poster_with_a_plot_says_what_the_answer_rests_on() -> None:
 def test_each_verdict_has_its_words(valid: bool | None, words: str) -> None:
     shown = Parsed(html.check_answer(Reply(Call("POST", "/x", image=b""), make_check(valid)), BASE)).text
     assert shown.startswith(words)
+
+
+def test_the_film_whose_poster_it_is_opens_from_the_verdict() -> None:
+    reasons = [{"code": "near_duplicate", "detail": "It is the poster of Alien (1979).", "film": "movielens:1214"}]
+    shown = Parsed(
+        html.check_answer(Reply(Call("POST", "/x", image=b""), {**make_check(True), "reasons": reasons}), BASE)
+    )
+    assert shown.of("data-film") == ["movielens:1214"] and "Show the film" in shown.text
+    without = html.check_answer(Reply(Call("POST", "/x", image=b""), make_check(True)), BASE)
+    assert "data-film" not in without
 
 
 def test_filters_and_films_left_out_are_told_in_words() -> None:

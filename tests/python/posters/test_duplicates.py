@@ -78,7 +78,8 @@ def test_a_bundle_names_the_film_whose_poster_comes_back(small_bundle: Path) -> 
     film = next(film for film in bundle.films() if film.has_poster and part_of(film.id) == "train")
     data = bundle.poster(film.id)[0]
     check = bundle.check_poster(data)
-    assert any(reason.code == "near_duplicate" and film.label in reason.detail for reason in check.reasons)
+    copied = next(reason for reason in check.reasons if reason.code == "near_duplicate")
+    assert film.label in copied.detail and copied.film == film.id
     known = bundle.copy_of(data)
     assert known is not None and known.id == film.id
     besides = bundle.copy_of(data, besides=film.id)
