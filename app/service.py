@@ -19,12 +19,14 @@ import matinee
 from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
 from matinee.bundle import EncodingStatistics, Manifest
 from matinee.catalog.film import Film
-from matinee.errors import InvalidArgument, IoError, MatineeError
+from matinee.errors import InvalidArgument, IoError, MatineeError, NotFound
+from matinee.evaluation.report import Report, report_of
 from matinee.heads.card import ModelCard
 from matinee.where import Where
 
 _log = logging.getLogger("matinee.service")
 
+_MEASURE = "run matinee evaluate --bundle BUNDLE"
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 
@@ -205,6 +207,33 @@ class Service:
             bundle_created=manifest.created.isoformat(),
             software_version=matinee.__version__,
         )
+
+    def evaluation(self) -> Report:
+        """How well the open bundle's models do. Raises NotFound where nobody has measured this bundle."""
+        report, _ = self._measured()
+        return report
+
+    def evaluation_page(self) -> bytes:
+        """The same as an HTML page with plots and mistakes. Raises NotFound, IoError."""
+        _, path = self._measured()
+        page = path.with_suffix(".html")
+        try:
+            return page.read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"evaluation: expected a page beside {path.name}, found none; {_MEASURE}") from error
+        except OSError as error:
+            raise IoError(f"evaluation: {page.name} cannot be read: {error.strerror}") from error
+
+    def _measured(self) -> tuple[Report, Path]:
+        """The report beside the bundle, and where it stands; one of another bundle does not count."""
+        bundle, path = self.bundle(), report_of(self._path)
+        try:
+            report = Report.load(path)
+        except NotFound as error:
+            raise NotFound(f"evaluation: this bundle has not been measured; {_MEASURE}") from error
+        if report.bundle != bundle.manifest.identity:
+            raise NotFound(f"evaluation: the report is of bundle {report.bundle}, an older one; {_MEASURE}")
+        return report, path
 
     def encoding_statistics(self) -> EncodingStatistics | None:
         """What the open bundle's encoders have done so far; None where none is open. Opens nothing."""

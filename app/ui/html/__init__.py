@@ -7,7 +7,7 @@ name another action, `data-copy` is copied by static/page.js.
 from .answers import check_answer, compare_sides, genre_answer
 from .films import card, film_examples, film_list, film_panel, film_problem, poster, text_examples, wall
 from .frame import demo_banner, header
-from .models import cards
+from .models import cards, evaluation
 from .words import call, hint, label, percent, problem_card, text, working
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "check_answer",
     "compare_sides",
     "demo_banner",
+    "evaluation",
     "film_examples",
     "film_list",
     "film_panel",

@@ -1,4 +1,4 @@
-"""Model cards: what a model learned from, how well it does, where it ends."""
+"""Model cards: what a model learned from, how well it does, where it ends; and the evaluation of all of them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,38 @@ def _model_card(model: Json) -> str:
         f"<dl class='mt-card-facts'>{listed}</dl></details>"
     )
     return f"<section class='mt-model-card'>{''.join(parts)}</section>"
+
+
+def evaluation(report: Json) -> str:
+    """The evaluation's figures in short, and the way to the whole report."""
+    parts = [
+        "<h3>Measured again, through the calls that these pages make</h3>",
+        f"<p>{text(report['data'].get('films', ''))} "
+        "<a href='evaluation' target='_blank' rel='noopener'>The whole report</a> has every figure, label by label, "
+        "reliability, confusion and the worst mistakes.</p>",
+    ]
+    for section in report["sections"]:
+        rows = [row for row in report["rows"] if row["protocol"] == section["name"] and row["ours"] is not None]
+        if rows:
+            figures = _metrics([_as_metric(row) for row in rows])
+            parts.append(
+                f"<details class='mt-details'><summary>{text(section['title'])}: {len(rows)} figures</summary>"
+                f"{figures}<p class='mt-quiet'>{text(section['about'])}</p></details>"
+            )
+    return f"<section class='mt-model-card' id='evaluation'>{''.join(parts)}</section>"
+
+
+def _as_metric(row: Json) -> Json:
+    low, high = row["interval"] or (None, None)
+    return {
+        "name": f"{row['work']}: {row['metric']}",
+        "value": row["ours"],
+        "low": low,
+        "high": high,
+        "count": row["n"],
+        "baselines": row["baselines"],
+        "higher_is_better": row["better"] == "higher",
+    }
 
 
 def _metrics(metrics: Sequence[Json]) -> str:

@@ -33,7 +33,11 @@ def test_every_question_has_rows_beside_plain_systems(written: Path) -> None:
         if row.work != "poster of another film":
             assert "labels alone" in row.baselines and row.cost["ms"] > 0 and row.cost["MB"] > 0
     plot = next(row for row in report.rows if (row.work, row.metric) == ("plot → genres", "mAP"))
-    assert set(plot.baselines) == {"labels alone", "TF-IDF + linear", "MiniLM + linear"}
+    assert set(plot.baselines) == {"labels alone", "TF-IDF + linear", "MiniLM + linear", "MiniLM and TF-IDF"}
+    both = next(row for row in report.rows if (row.work, row.metric) == ("poster and plot → genres", "mAP"))
+    assert {"concatenation + linear", "average of the two", "gated (GMU)", "attention"} <= set(both.baselines)
+    withheld = next(t for t in report.sections[0].tables if "withheld" in t.title)
+    assert [row[0] for row in withheld.rows] == ["ours", "concatenation network", "gated (GMU)", "attention"]
     assert set(plot.gains) == set(plot.baselines)
 
 
