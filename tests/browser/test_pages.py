@@ -2,13 +2,17 @@
 
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from matinee.app.ui.page import TABS
+from matinee.evaluation.report import report_of
 from tests.bad_inputs import drawn_poster, encoded
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, matinee_command
 
 pytestmark = pytest.mark.browser
 
@@ -202,6 +206,26 @@ def test_about_shows_every_model_card(page: Page, site: Site) -> None:
     expect(shown).to_have_count(len(cards))
     for card in cards:
         expect(page.locator("#about-result")).to_contain_text(card["title"])
+
+
+def test_about_shows_the_evaluation_of_a_measured_bundle(page: Page, site: Site, small_bundle: Path) -> None:
+    subprocess.run(matinee_command("evaluate", "genre", "--bundle", str(small_bundle)), check=True)
+    try:
+        open_tab(page, site, "about")
+        section = page.locator("#about-evaluation .mt-model-card")
+        section.locator("summary", has_text="Genre").click()
+        expect(section.locator(".mt-metrics").first).to_contain_text("poster → genres: mAP")
+        with page.expect_popup() as opened:
+            section.get_by_role("link", name="The whole report").click()
+        whole = opened.value
+        expect(whole.locator("h2", has_text="Genre")).to_be_visible()
+        expect(whole.locator(".plots svg").first).to_be_visible()
+        expect(whole.locator(".confusion").first).to_be_visible()
+    finally:
+        report = report_of(small_bundle)
+        shutil.rmtree(report.with_suffix(".cards"))
+        for suffix in (".json", ".md", ".html"):
+            report.with_suffix(suffix).unlink()
 
 
 def test_a_film_opens_beside_the_wall_and_starts_the_next_search(page: Page, site: Site) -> None:

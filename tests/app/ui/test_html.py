@@ -91,6 +91,15 @@ HOSTILE_CHECK = Reply(
     {**make_check(False), "reasons": [{"code": "c", "detail": HOSTILE, "film": HOSTILE}]},
 )
 
+HOSTILE_REPORT = {
+    "data": {"films": HOSTILE},
+    "sections": [{"name": "genre", "title": HOSTILE, "about": HOSTILE}],
+    "rows": [
+        {"protocol": "genre", "work": HOSTILE, "metric": HOSTILE, "n": 3, "ours": 0.5, "interval": None,
+         "baselines": {HOSTILE: 0.1}, "better": "lower"}
+    ],
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(
     "markup",
@@ -104,6 +113,7 @@ HOSTILE_CHECK = Reply(
         html.genre_answer(make_genres((HOSTILE, 0.9, True), note=HOSTILE, model=HOSTILE), BASE, compare=HOSTILE),
         html.check_answer(HOSTILE_CHECK, BASE),
         html.cards([HOSTILE_CARD]),
+        html.evaluation(HOSTILE_REPORT),
         html.header(HOSTILE_INFO),
         html.problem_card(Problem(HOSTILE, HOSTILE, request_id=HOSTILE)),
         html.hint(HOSTILE),
