@@ -45,8 +45,8 @@ def evaluation(report: Json) -> str:
     """The evaluation's figures in short, and the way to the whole report."""
     parts = [
         "<h3>Measured again, through the calls that these pages make</h3>",
-        f"<p>{text(report['data'].get('films', ''))} "
-        "<a href='evaluation' target='_blank' rel='noopener'>The whole report</a> has every figure, label by label, "
+        f"<p>{text(report['data'].get('films', ''))}.</p>"
+        "<p><a href='evaluation' target='_blank' rel='noopener'>The whole report</a> has every figure, label by label, "
         "reliability, confusion and the worst mistakes.</p>",
     ]
     for section in report["sections"]:
@@ -68,6 +68,7 @@ def _as_metric(row: Json) -> Json:
         "low": low,
         "high": high,
         "count": row["n"],
+        "unit": "items",
         "baselines": row["baselines"],
         "higher_is_better": row["better"] == "higher",
     }
@@ -91,10 +92,13 @@ def _metrics(metrics: Sequence[Json]) -> str:
             for name, plain in baselines.items()
         )
         beside = "; ".join(f"{name} {plain:.2f}" for name, plain in baselines.items())
+        measured_on = ", ".join(
+            filter(None, [metric.get("part"), f"{metric['count']:,} {metric.get('unit', 'films')}"])
+        )
         direction = "" if metric.get("higher_is_better", True) else ", lower is better"
         rows.append(
-            f"<tr><th scope='row'>{text(metric['name'])}<span class='mt-quiet'>{text(metric.get('part', ''))}, "
-            f"{metric['count']:,} films{direction}</span></th><td><strong>{value:.2f}</strong></td>"
+            f"<tr><th scope='row'>{text(metric['name'])}<span class='mt-quiet'>{text(measured_on)}{direction}"
+            f"</span></th><td><strong>{value:.2f}</strong></td>"
             f"<td><span class='mt-bar mt-figure'>{band}"
             f"<u style='left:{100 * value / scale:.1f}%'></u>{marks}</span></td>"
             f"<td class='mt-quiet'>{text(beside)}</td></tr>"
