@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import matinee
-from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
+from matinee.answers import FilmList, GenreAnswer, Labels, PlotPosterFit, PosterCheck
 from matinee.bundle import EncodingStatistics, Manifest
 from matinee.catalog.film import Film
 from matinee.errors import InvalidArgument, IoError, MatineeError, NotFound
@@ -48,6 +48,7 @@ class FilmBundle(Protocol):
         self, poster: bytes | None = None, plot: str | None = None, labels: Labels = "multi"
     ) -> GenreAnswer: ...
     def check_poster(self, image: bytes) -> PosterCheck: ...
+    def poster_fits_plot(self, poster: bytes, plot: str) -> PlotPosterFit: ...
     def similar(
         self,
         film: str | Sequence[str] | None = None,
@@ -58,7 +59,9 @@ class FilmBundle(Protocol):
         k: int = 10,
         where: Where | dict[str, Any] | None = None,
     ) -> FilmList: ...
-    def discover(self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None) -> FilmList: ...
+    def discover(
+        self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None, *, popularity: bool = True
+    ) -> FilmList: ...
     def film(self, film_id: str) -> Film: ...
     def find(self, query: str, k: int = 10, offset: int = 0) -> list[Film]: ...
     def poster(self, film_id: str) -> tuple[bytes, str]: ...
@@ -155,6 +158,10 @@ class Service:
         """Whether an image is a film poster, with reasons."""
         return self.bundle().check_poster(image)
 
+    def poster_fits_plot(self, image: bytes, plot: str) -> PlotPosterFit:
+        """How well a poster fits a plot."""
+        return self.bundle().poster_fits_plot(image, plot)
+
     def similar(
         self,
         *,
@@ -171,9 +178,9 @@ class Service:
         film = list(film_ids) if film_ids else None
         return self.bundle().similar(film=film, plot=plot, poster=poster, weights=weights, k=k, where=where)
 
-    def discover(self, query: str, *, k: int = 10, where: Where | None = None) -> FilmList:
+    def discover(self, query: str, *, k: int = 10, where: Where | None = None, popularity: bool = True) -> FilmList:
         """Films that fit a request in plain language, best first."""
-        return self.bundle().discover(query, k=k, where=where)
+        return self.bundle().discover(query, k=k, where=where, popularity=popularity)
 
     def films(self, query: str = "", *, k: int = 20, offset: int = 0) -> tuple[list[Film], int | None]:
         """A page of films by title or people, all of them for an empty query; and the offset of the next page."""

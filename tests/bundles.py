@@ -52,6 +52,8 @@ GENRES: dict[str, tuple[tuple[int, int, int], str, list[str], list[str], list[st
     ),
 }
 PEOPLE = ["Ada Quill", "Bruno Ferrand", "Célia Dumont", "Derek Okafor", "Elif Aydın", "Frances O'Hare", "Goro Tanaka"]
+OTHER_PLOT = ("local:6", "A lighthouse keeper raises a seal. Smugglers steal the lamp of his tower during a storm.")
+"""A film and what another author says of it, in words that no plot has."""
 BARE_FILM = "local:bare"
 """Neither plot nor poster: to be found by its title and people alone."""
 
@@ -81,6 +83,8 @@ def write_sources(folder: Path) -> Path:
                 "cast": PEOPLE[(number * 3 + 1) % 7],
                 "language": "French" if number % 6 == 0 else "English",
                 "keywords": f"{first.lower()} night|number {number % 10}",
+                "votes": str(number * 10) if number % 3 else "",
+                "other plot": OTHER_PLOT[1] if f"local:{number}" == OTHER_PLOT[0] else "",
             }
         )
     empty = dict.fromkeys(rows[0], "")
@@ -174,6 +178,8 @@ directors = "directors"
 cast = "cast"
 languages = "language"
 keywords = { column = "keywords", split = "|" }
+votes = "votes"
+other_plots = "other plot"
 
 [[negatives]]
 name = "landscapes"

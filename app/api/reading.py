@@ -66,6 +66,13 @@ class CheckForm(Request):
     image: bytes = _IMAGE
 
 
+class FitForm(Request):
+    """A poster and a plot."""
+
+    image: bytes = _IMAGE
+    plot: str
+
+
 class GenresRequest(Request):
     """A plot alone, as JSON; with a poster, send multipart."""
 
@@ -103,6 +110,9 @@ class DiscoverRequest(Request):
     query: str = Field(description="'a slow heist in the nineties, no horror, under two hours'")
     k: int = Field(default=10, ge=1, le=MAX_K)
     where: Where | None = None
+    popularity: bool = Field(
+        default=True, description="Among films that fit about alike, those more people rated first."
+    )
 
 
 class FilmsQuery(Request):

@@ -16,6 +16,7 @@ from matinee.bundle.collect import Images, Material, PlotTexts
 from matinee.bundle.features import Encoders
 from matinee.bundle.opened import CARDS, HEADS
 from matinee.bundle.poster_view import Pixels, poster_view
+from matinee.catalog.film import Film
 from matinee.errors import MatineeError
 from matinee.genre.experts import Experts
 from matinee.genre.train import LabelledFilms
@@ -60,7 +61,17 @@ def search_vectors(
         poster_film=np.array(rows, np.int64),
         posters=np.ascontiguousarray(seen[:, :image_dimension]),
         details=np.ascontiguousarray(seen[:, width // 2 :]),  # behind the whole view
+        genres=_genre_table(material.films),
     )
+
+
+def _genre_table(films: Sequence[Film]) -> Floats:
+    """(N, G) 1 where a film is of a genre."""
+    names = {name: i for i, name in enumerate(sorted({genre for film in films for genre in film.genres}))}
+    table = np.zeros((len(films), len(names)), np.float32)
+    for row, film in enumerate(films):
+        table[row, [names[genre] for genre in film.genres]] = 1
+    return table
 
 
 def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:

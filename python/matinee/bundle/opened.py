@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
+from matinee.answers import FilmList, GenreAnswer, Labels, PlotPosterFit, PosterCheck
 from matinee.batching import BatchOptions
 from matinee.bundle.features import Encoders, EncodingStatistics, ImageLike, SeenImage, see
 from matinee.bundle.manifest import Manifest
@@ -39,6 +39,7 @@ from matinee.posters.check import (
 )
 from matinee.posters.duplicates import NUM_CANDIDATES, Signatures, thumbnail
 from matinee.search.discover import discover
+from matinee.search.pair import pair_fit
 from matinee.search.request import clean_text, has_words, text_vector
 from matinee.search.similar import similar
 from matinee.search.store import SearchStore
@@ -290,13 +291,18 @@ class Bundle:
             where=where,
         )
 
-    def discover(self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None) -> FilmList:
+    def discover(
+        self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None, *, popularity: bool = True
+    ) -> FilmList:
         """Films that fit a request in plain words, best first; `nothing_fits` where none does.
 
+        popularity: among films that fit about alike, those that more people have rated come first.
         Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
         """
         self._same_process()
-        return discover(self._store, text, encode=self._encoders.encode_request, k=k, where=where)
+        return discover(
+            self._store, text, encode=self._encoders.encode_request, k=k, where=where, popularity=popularity
+        )
 
     # Vectors
 
@@ -331,6 +337,16 @@ class Bundle:
             raise NotFound("joint_vector: this catalogue had too few films with plot and poster to learn from")
         assert poster is not None
         return space.poster_to_joint(self._encoders.details(see("joint_vector: poster", poster)))
+
+    def poster_fits_plot(self, poster: ImageLike, plot: str) -> PlotPosterFit:
+        """How well a poster fits a plot, learned from the catalogue's own pairs.
+
+        Raises InvalidArgument for an empty plot, NotFound where the catalogue had too few pairs to learn from, what
+        decoding the image raises.
+        """
+        if not self._store.space.has_posters_in_joint:
+            raise NotFound("poster_fits_plot: this catalogue had too few films with plot and poster to learn from")
+        return pair_fit(self._store, self.joint_vector(plot=plot), self.joint_vector(poster=poster))
 
     # Inside
 

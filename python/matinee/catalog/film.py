@@ -46,6 +46,9 @@ class Film(BaseModel):
     certificate: str | None = Field(default=None, description="Age rating as the source writes it: 'PG-13'.")
     budget: int | None = Field(default=None, description="US dollars.")
     revenue: int | None = Field(default=None, description="Worldwide gross in US dollars; known only after release.")
+    votes: int | None = Field(
+        default=None, description="How many people rated it, where a source says; known only after release."
+    )
     aliases: tuple[str, ...] = Field(default=(), description="Other ids of the same film.")
     has_poster: bool = False
     provenance: dict[str, str] = Field(default_factory=dict, description="Field name -> name of the source it is from.")

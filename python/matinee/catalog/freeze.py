@@ -16,8 +16,8 @@ import numpy as np
 from matinee.catalog.film import Film
 from matinee.errors import InvalidArgument
 
-FORMAT = 2
-"""Version of the schema, kept in SQLite's user_version. 2: table posting."""
+FORMAT = 3
+"""Version of the schema, kept in SQLite's user_version. 2: table posting; 3: film.votes."""
 
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 """How FTS5 makes terms of texts that are searched by their words."""
@@ -35,6 +35,7 @@ CREATE TABLE film (
   title TEXT NOT NULL,
   year INTEGER,
   runtime INTEGER,
+  votes INTEGER,                    -- people who rated it
   facts TEXT NOT NULL,              -- the Film as JSON
   poster_offset INTEGER,            -- into posters.bin; NULL without a poster
   poster_length INTEGER,
@@ -129,10 +130,10 @@ def _insert(
         film = film.model_copy(update={"has_poster": span is not None})
         document = film.model_dump_json(exclude_defaults=True)
         place = (span.offset, span.length, span.media_type) if span else (None, None, None)
-        return (row, film.id, film.title, film.year, film.runtime, document, *place)
+        return (row, film.id, film.title, film.year, film.runtime, film.votes, document, *place)
 
     connection.executemany(
-        "INSERT INTO film VALUES (?,?,?,?,?,?,?,?,?)", [film_row(row, film) for row, film in numbered]
+        "INSERT INTO film VALUES (?,?,?,?,?,?,?,?,?,?)", [film_row(row, film) for row, film in numbered]
     )
     connection.executemany(
         "INSERT OR IGNORE INTO alias VALUES (?,?)", [(alias, row) for row, film in numbered for alias in film.aliases]

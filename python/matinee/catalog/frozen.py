@@ -65,11 +65,12 @@ class FilmTable:
                 raise FormatError(
                     f"{self._path.name}: expected a film table of format {FORMAT}, got {version}; rebuild the bundle"
                 )
-            rows = self._query("SELECT id, year, runtime, poster_length IS NOT NULL FROM film ORDER BY row")
+            rows = self._query("SELECT id, year, runtime, poster_length IS NOT NULL, votes FROM film ORDER BY row")
             self._ids: list[str] = [row[0] for row in rows]
             self._years = _known([row[1] for row in rows])
             self._runtimes = _known([row[2] for row in rows])
             self._has_poster: npt.NDArray[np.bool_] = np.array([bool(row[3]) for row in rows], dtype=np.bool_)
+            self._popularity = _standard_log([row[4] for row in rows])
             self._row_of = {film_id: row for row, film_id in enumerate(self._ids)}
             if len(self._row_of) != len(rows):
                 raise FormatError(f"{self._path.name}: expected every id once")
@@ -101,6 +102,11 @@ class FilmTable:
     def has_poster(self) -> npt.NDArray[np.bool_]:
         """(N,) bool: which films have a poster."""
         return self._has_poster
+
+    @property
+    def popularity(self) -> npt.NDArray[np.float64]:
+        """(N,) how many people rated each film: standardised logarithms, 0 where that is not known."""
+        return self._popularity
 
     def film(self, film_id: str) -> Film:
         """One film by id or alias. Raises NotFound."""
@@ -255,12 +261,12 @@ class FilmTable:
         tokenizer: sqlite3.Connection | None = getattr(self._local, "tokenizer", None)
         if tokenizer is None:
             tokenizer = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            tokenizer.execute(f"CREATE VIRTUAL TABLE word USING fts5(word, tokenize='{TOKENIZER}')")
-            tokenizer.execute("CREATE VIRTUAL TABLE term USING fts5vocab('word', 'row')")
+            tokenizer.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize='{TOKENIZER}')")
+            tokenizer.execute("CREATE VIRTUAL TABLE term USING fts5vocab('words', 'row')")
             self._local.tokenizer = tokenizer
-        tokenizer.execute("INSERT INTO word(word) VALUES (?)", (" ".join(words),))
+        tokenizer.execute("INSERT INTO words(text) VALUES (?)", (" ".join(words),))
         terms = [term for (term,) in tokenizer.execute("SELECT term FROM term")]
-        tokenizer.execute("DELETE FROM word")
+        tokenizer.execute("DELETE FROM words")
         return terms
 
     def _titled_first(
@@ -326,6 +332,16 @@ class FilmTable:
 
 def _known(values: list[int | None]) -> npt.NDArray[np.int64]:
     return np.array([_UNKNOWN if value is None else value for value in values], dtype=np.int64)
+
+
+def _standard_log(votes: list[int | None]) -> npt.NDArray[np.float64]:
+    """(N,) standardised logarithms of the known ones; 0 where none is known."""
+    known = np.array([vote is not None for vote in votes], dtype=np.bool_)
+    logarithms = np.log1p(np.array([vote or 0 for vote in votes], dtype=np.float64))
+    spread = float(logarithms[known].std()) if known.any() else 0.0
+    if not spread:
+        return np.zeros(len(votes))
+    return np.where(known, (logarithms - logarithms[known].mean()) / spread, 0.0)
 
 
 def _within(values: npt.NDArray[np.int64], limits: Range) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import re
 MAX_QUERY_TERMS = 96
 """Distinct words of a text that are looked up; a plot-length request has fewer."""
 
-_TITLE_OR_NAMES = 12  # words; longer texts are descriptions
+_TITLE_OR_NAMES = 6  # telling words; longer texts are descriptions
 
 _SCANNED_CHARACTERS = 20_000
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)

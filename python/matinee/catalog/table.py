@@ -18,7 +18,8 @@ _T = TypeVar("_T")
 
 FieldName = Literal[
     "title", "year", "release_date", "runtime", "genres", "single_genre", "plot", "other_plots", "tagline", "keywords",
-    "directors", "cast", "writers", "languages", "countries", "certificate", "budget", "revenue", "poster",
+    "directors", "cast", "writers", "languages", "countries", "certificate", "budget", "revenue", "votes",
+    "poster",
 ]  # fmt: skip
 _ROLES: tuple[tuple[FieldName, Role], ...] = (("directors", "director"), ("cast", "cast"), ("writers", "writer"))
 
@@ -208,6 +209,7 @@ class _Reader:
             "certificate": self._first("certificate", lambda cell, _: values.known(cell)),
             "budget": self._first("budget", lambda cell, _: values.money(cell)),
             "revenue": self._first("revenue", lambda cell, _: values.money(cell)),
+            "votes": self._first("votes", lambda cell, _: values.votes(cell)),
         }
         people = [Person(name=n, role=role) for field, role in _ROLES for n in self._first(field, _list) or ()]
         if people:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from matinee.errors import NotFound
 from matinee.evaluation.metrics import roc_auc
 from matinee.evaluation.plain_search import Bm25, fused, place_of, ridge, words_of
 from matinee.evaluation.report import Cell, Figure, Findings, Row, Section, Table, compared
+from matinee.evaluation.similar import similar_rows
 from matinee.evaluation.subject import Subject, TestFilm
 from matinee.heads.split import part_of
+from matinee.search.pair import pair_scores
 from matinee.search.rank import Recipe, rank_films
 from matinee.search.store import SearchStore, unit
 
@@ -34,9 +37,10 @@ _MIN_PAIRS = 20
 _RANDOM_POSTERS = 20  # other posters that a plot is paired with, for the AUROC
 
 _STEPS: tuple[tuple[str, Recipe], ...] = (
-    ("plots and posters, standardised apart", Recipe(words=0, name=0, feedback=0)),
-    ("+ lexical", Recipe(name=0, feedback=0)),
-    ("+ names and feedback: the default", Recipe()),
+    ("plots and posters, standardised apart", Recipe(words=0, name=0, feedback=0, popularity=0)),
+    ("+ lexical", Recipe(name=0, feedback=0, popularity=0)),
+    ("+ names and feedback", Recipe(popularity=0)),
+    ("+ popularity prior: the default", Recipe()),
     ("the default without posters", Recipe(poster=0)),
 )
 
@@ -61,6 +65,24 @@ class _Catalogue:
         self.bm25 = Bm25([self.plots[int(row)][0] for row in self.rows])
         whole = np.flatnonzero(self.store.space.own_whole)
         self.vectors = np.zeros((0, 0), np.float32) if self.store.plots is None else self.store.plots.vectors(whole)
+
+    @cached_property
+    def raw_rows(self) -> tuple[Floats, Floats]:
+        """(rows of plots, rows of posters) as they were before anything was taken off."""
+        plots, posters = self.centred_rows
+        mean = self.store.space.text_mean
+        assert self.store.plots is not None
+        return self.store.plots.vectors(np.arange(len(plots))), unit(posters + mean) if len(posters) else posters
+
+    @cached_property
+    def centred_rows(self) -> tuple[Floats, Floats]:
+        """(rows of plots, rows of posters) in the joint space."""
+        space = self.store.space
+        assert self.store.plots is not None
+        plots = space.text_to_joint(self.store.plots.vectors(np.arange(len(space.plot_film))))
+        if not space.has_posters_in_joint:
+            return plots, np.zeros((0, plots.shape[1]), np.float32)
+        return plots, self.store.joint_posters(np.arange(len(space.poster_film)))
 
     def row_of(self, film_id: str) -> int | None:
         """The film's row, where the bundle has it with a plot."""
@@ -111,6 +133,11 @@ def evaluate_search(subject: Subject) -> Findings:
                 tables.append(_steps(subject, catalogue, work, questions))
             else:
                 notes.append(f"{work}: nothing to measure it with; a test source can bring some (docs: evaluation).")
+    alike = similar_rows(subject)
+    if isinstance(alike, str):
+        notes.append(alike)
+    else:
+        rows += alike
     found = _posters(subject)
     if isinstance(found, str):
         notes.append(found)
@@ -122,7 +149,8 @@ def evaluate_search(subject: Subject) -> Findings:
         about="Descriptions: requests of people with the film they meant, those that name it left out. Another "
         "author's plot: a plot of the test source for a film whose own, different plot the bundle holds. Both are "
         "looked for among the bundle's films with plots; plain systems search the same plots. Posters: films that "
-        "the joint space was not fitted on, each plot against all their posters.",
+        "the joint space was not fitted on, each plot against all their posters. Similar films: of those that many "
+        "have rated, how much the people who liked one liked the first ten, and the genres that they share.",
         tables=tuple(tables),
         notes=tuple(notes),
     )
@@ -233,33 +261,16 @@ def _step(name: str, found: Sequence[tuple[int, float]]) -> tuple[Cell, ...]:
 
 def _one_ranking(catalogue: _Catalogue, question: _Question, centred: bool) -> tuple[int, float]:
     """Rows of plots and posters ranked together by their cosine, with or without what is common to each taken off."""
-    store = catalogue.store
-    assert store.joint is not None
-    space = store.space
-    wanted = 4 * _LISTED
+    space = catalogue.store.space
     vector = catalogue.bundle.encode_texts([question.text])[0]
-    joint = space.text_to_joint(vector)
-    if centred or not space.has_posters_in_joint:
-        found = store.joint.search(joint, wanted)
-        ids, count = found.ids[0], int(found.counts[0])
-        num_plots = len(space.plot_film)
-        films = [int(space.plot_film[i] if i < num_plots else space.poster_film[i - num_plots]) for i in ids[:count]]
-        poster = (ids[:count] >= num_plots).tolist()
-    else:
-        assert store.plots is not None
-        plots = store.plots.search(vector, wanted)
-        posters = unit(store.joint_posters(np.arange(len(space.poster_film))) + space.text_mean) @ vector
-        near = np.argsort(-posters)[:wanted]
-        scores = np.concatenate([plots.scores[0, : int(plots.counts[0])], posters[near]])
-        films_of = np.concatenate([space.plot_film[plots.ids[0, : int(plots.counts[0])]], space.poster_film[near]])
-        order = np.argsort(-scores, kind="stable")
-        films = films_of[order].tolist()
-        poster = (order >= int(plots.counts[0])).tolist()
-    first = dict.fromkeys(films)
-    taken = dict(zip(reversed(films), reversed(poster), strict=True))
-    listed = [film for film in first if catalogue.allowed[film]][:_LISTED]
-    ten = list(first)[:10]
-    return _place(np.array(listed, dtype=np.int64), question.row), sum(taken[film] for film in ten) / max(len(ten), 1)
+    plots, posters = catalogue.centred_rows if centred else catalogue.raw_rows
+    scores = np.concatenate([plots, posters]) @ (space.text_to_joint(vector) if centred else vector)
+    films = np.concatenate([space.plot_film, space.poster_film[: len(posters)]])
+    best = np.argsort(-scores, kind="stable")
+    _, first = np.unique(films[best], return_index=True)
+    best = best[np.sort(first)]  # each film where its best row stands
+    listed = films[best][catalogue.allowed[films[best]]]
+    return _place(listed[:_LISTED], question.row), float((best[:10] >= len(plots)).mean())
 
 
 def _place(rows: NDArray[np.int64], target: int) -> int:
@@ -282,7 +293,9 @@ def _posters(subject: Subject) -> list[Row] | str:
     chance = np.random.default_rng(subject.seed).permutation(len(films))
     systems = {_OURS: _own_places(ours), "ridge": _own_places(plain), "chance": chance}
     rows = _place_rows(subject, POSTERS, systems, (10,))
-    return [*rows, _true_against_random(subject, ours, plain)]
+    sample = bundle.search_store.sample
+    pairs = pair_scores(plots, posters, sample.whole_plots, sample.posters).astype(np.float32)
+    return [*rows, _true_against_random(subject, pairs, plain)]
 
 
 def _own_places(scores: Floats) -> Places:

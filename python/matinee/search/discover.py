@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matinee.answers import Channel, FilmList
 from matinee.catalog.film import Film
 from matinee.catalog.query_text import query_terms
-from matinee.search.rank import rank_films
+from matinee.search.rank import Recipe, rank_films
 from matinee.search.request import EncodeTexts, check_k, clean_text, has_words
 from matinee.search.similar import closest_sentence, hit
 from matinee.search.store import SearchStore
@@ -29,21 +29,29 @@ def discover(
     encode: EncodeTexts,
     k: int = 10,
     where: Where | dict[str, Any] | None = None,
+    popularity: bool = True,
 ) -> FilmList:
     """At most `k` films, best first. `nothing_fits`: no plot comes near the request, and no title or name answers it;
     the nearest films are listed all the same.
 
     Of a long text the first 64 sentences and words are read. A text without any letter or digit fits nothing and lists
-    nothing. Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
+    nothing. popularity: among films that fit about alike, those that more people have rated come first.
+    Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
     """
     k = check_k("discover", k)
     cleaned = clean_text("discover", "text", text)
     filters = Where.parse(where)
     allowed, left_out = store.films.allow(filters)
-    request: dict[str, object] = {"text": text, "k": k, "where": filters.model_dump(mode="json", exclude_defaults=True)}
+    request: dict[str, object] = {
+        "text": text,
+        "k": k,
+        "where": filters.model_dump(mode="json", exclude_defaults=True),
+        "popularity": popularity,
+    }
     if not has_words(cleaned):
         return FilmList(films=[], request=request, nothing_fits=True, left_out=left_out)
-    ranking = rank_films(store, cleaned, encode=encode, allowed=allowed, k=k)
+    recipe = Recipe() if popularity else Recipe(popularity=0)
+    ranking = rank_films(store, cleaned, encode=encode, allowed=allowed, k=k, recipe=recipe)
     rows = ranking.rows[:k].tolist()
     hits = []
     for row, score, film in zip(rows, ranking.scores[:k].tolist(), store.films.films(rows), strict=True):
@@ -59,7 +67,7 @@ def nearest_plot(store: SearchStore, vectors: Floats) -> NDArray[np.float64]:
     if store.joint is None or not len(store.space.plot_film):
         return np.full(len(vectors), -1.0)
     rows = np.arange(len(store.joint)) < len(store.space.plot_film)
-    neighbors = store.joint.search(store.space.text_to_joint(vectors), 1, allow=rows)
+    neighbors = store.joint.search(store.space.text_to_plots(vectors), 1, allow=rows)
     return np.where(neighbors.counts > 0, neighbors.scores[:, 0], -1.0).astype(np.float64)
 
 

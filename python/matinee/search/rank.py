@@ -31,6 +31,7 @@ _FEEDBACK_FILMS = 5
 # A score this many standard deviations above unrelated films' is worth telling as the reason for a film.
 _TELLING = 2.0
 _MIN_SPREAD = 1e-3
+_LONGEST_TITLE = 12  # telling words
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Recipe:
     words: float = 12.0  # of the best match; another one gets its share
     name: float = 20.0  # whoever asks for a title or a name wants nothing else
     feedback: float = 0.5  # of descriptions
+    popularity: float = 0.5  # a prior: people mostly mean films that many have seen
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Ranking:
     rows: Rows  # (C,) film rows
     scores: Scores  # (C,)
     vector: Floats  # (T,) of the request, as plots.index holds them
-    nearest: float  # the best plot's score in the joint space; -1 without any
+    nearest: float  # cosine with the best plot in the joint index; -1 without any
     named: set[int]  # film rows whose title or people the request names
     found_by: dict[int, list[Channel]] = field(default_factory=dict)  # film row -> channels that speak for it
 
@@ -81,19 +83,20 @@ def rank_films(
     recipe = recipe or Recipe()
     pool = max(_POOL, _POOL_FACTOR * k)
     vector = request_vector(store, encode, text)
-    joint = store.space.text_to_joint(vector)
-    plots, nearest = _nearest_plots(store, joint, allowed, pool) if recipe.plot else ([], -1.0)
-    posters = _nearest_posters(store, joint, allowed, pool) if recipe.poster else []
+    among_plots, among_posters = store.space.text_to_plots(vector), store.space.text_to_joint(vector)
+    plots, nearest = _nearest_plots(store, among_plots, allowed, pool) if recipe.plot else ([], -1.0)
+    posters = _nearest_posters(store, among_posters, allowed, pool) if recipe.poster else []
     matches = store.films.match(text, pool, allowed) if recipe.words else []
     named = _named_films(store, text, [match.row for match in matches])
     rows = np.array(sorted({*plots, *posters, *(match.row for match in matches)}), dtype=np.int64)
     words = np.zeros(len(rows))
     if matches:
         words[np.searchsorted(rows, [match.row for match in matches])] = [m.score / matches[0].score for m in matches]
-    parts = _Channels(_plot_scores(store, joint, rows), _poster_scores(store, joint, rows), words)
+    parts = _Channels(_plot_scores(store, among_plots, rows), _poster_scores(store, among_posters, rows), words)
     is_named = np.array([row in named for row in rows.tolist()], dtype=bool)
     scores = recipe.plot * parts.plot + recipe.poster * parts.poster + recipe.words * parts.words
     scores = scores + recipe.name * is_named
+    scores = scores + recipe.popularity * store.films.popularity[rows]
     if recipe.feedback and description_terms(text) is not None:
         scores = scores + recipe.feedback * _feedback(store, rows, scores)
     order = np.argsort(-scores, kind="stable")
@@ -208,7 +211,7 @@ def _named_films(store: SearchStore, text: str, rows: list[int]) -> set[int]:
     "Tom Hanks" asks for his films, not for plots about men called Tom: they come first, and the request is answered.
     """
     terms = {fold(term) for term in query_terms(text)}
-    if not terms or description_terms(text) is not None:
+    if not 0 < len(terms) <= _LONGEST_TITLE:
         return set()
     return {row for row, film in zip(rows, store.films.films(rows), strict=True) if _names(film, terms)}
 

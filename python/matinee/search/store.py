@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 PLOTS, POSTERS, JOINT, SPACE = "plots.index", "posters.index", "joint.index", "search.safetensors"
-_FORMAT = 2  # 2: talk; posters projected from details
+_FORMAT = 3  # 2: talk; posters projected from details; 3: text_map
 _SAMPLE = 512  # films or posters that a request is compared with, to know what a score is worth
 
 
@@ -72,6 +72,7 @@ class Space:
     plot_whole: NDArray[np.bool_]  # (C,) the row stands for a whole plot
     poster_film: Rows  # (P,) film row of each row of posters.index, ascending
     text_mean: Floats  # (T,)
+    text_map: Floats  # (T, T) damps the directions in which plots differ most; see fit.fit_text_map
     poster_mean: Floats  # (D,)
     detail_mean: Floats  # (E,)
     detail_spread: Floats  # (E,)
@@ -96,8 +97,12 @@ class Space:
         return unit(np.asarray(features, dtype=np.float32) - self.poster_mean)
 
     def text_to_joint(self, vectors: ArrayLike) -> Floats:
-        """Plot or request vectors (B, T) in the joint space."""
+        """Plot or request vectors (B, T) in the joint space, to be compared with posters there."""
         return unit(np.asarray(vectors, dtype=np.float32) - self.text_mean)
+
+    def text_to_plots(self, vectors: ArrayLike) -> Floats:
+        """Plot or request vectors (B, T) as the joint index holds plots, to be compared with each other."""
+        return unit((np.asarray(vectors, dtype=np.float32) - self.text_mean) @ self.text_map)
 
     def poster_to_joint(self, details: ArrayLike) -> Floats:
         """Details of posters (B, E) in the joint space."""
@@ -117,6 +122,7 @@ class Space:
             "plot_whole": self.plot_whole.astype(np.uint8),
             "poster_film": self.poster_film,
             "text_mean": self.text_mean,
+            "text_map": self.text_map,
             "poster_mean": self.poster_mean,
             "detail_mean": self.detail_mean,
             "detail_spread": self.detail_spread,
@@ -146,6 +152,7 @@ class Space:
                 plot_whole=tensors["plot_whole"].astype(bool),
                 poster_film=tensors["poster_film"],
                 text_mean=tensors["text_mean"],
+                text_map=tensors["text_map"],
                 poster_mean=tensors["poster_mean"],
                 detail_mean=tensors["detail_mean"],
                 detail_spread=tensors["detail_spread"],
@@ -165,9 +172,10 @@ class Space:
 class Sample:
     """What unrelated films look like in the joint space."""
 
-    plots: Floats  # (S, T) rows of some films, one film after the other
+    plots: Floats  # (S, T) rows of some films as the joint index holds plots, one film after the other
     plot_begins: Rows  # where each film's rows begin
     plot_whole: NDArray[np.bool_]  # (S,)
+    whole_plots: Floats  # (F, T) of their own plots, to be compared with posters
     posters: Floats  # (P, T)
 
 
@@ -214,6 +222,9 @@ class SearchStore:
             plots=empty if self.joint is None else self.joint.vectors(rows),
             plot_begins=begins,
             plot_whole=self.space.plot_whole[rows],
+            whole_plots=empty
+            if self.plots is None
+            else self.space.text_to_joint(self.plots.vectors(rows[self.space.own_whole[rows]])),
             posters=self.joint_posters(posters) if self.space.has_posters_in_joint else empty,
         )
 

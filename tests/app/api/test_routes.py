@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from matinee.answers import FilmList, GenreAnswer, PosterCheck
+from matinee.answers import FilmList, GenreAnswer, PlotPosterFit, PosterCheck
 from matinee.app.service import Service
 from matinee.catalog.film import Film
 from tests.bad_inputs import drawn_poster, encoded
@@ -60,6 +60,12 @@ def test_an_unchosen_file_of_a_browser_form_counts_as_none(client: FlaskClient) 
     assert response.status_code == 200
     assert response.json is not None
     assert response.json["used"] == ["plot"]
+
+
+def test_whether_a_poster_fits_a_plot(client: FlaskClient, service: Service) -> None:
+    response = client.post("/v1/posters/fit", **upload(plot=PLOT))
+    assert PlotPosterFit.model_validate_json(response.data) == service.poster_fits_plot(POSTER, PLOT)
+    assert client.post("/v1/posters/fit", **upload()).status_code == 422
 
 
 def test_a_poster_check(client: FlaskClient, service: Service) -> None:

@@ -102,6 +102,56 @@ def test_the_poster_check_is_measured_on_images_it_has_not_learned_from(
     assert all(row.baselines["width"] == 0.5 for row in auc if row.work.startswith("neutral"))
 
 
+def test_search_is_measured_with_requests_and_plots_of_others(
+    small_bundle: Path, drawn_films: Path, tmp_path: Path
+) -> None:
+    films = list(open_bundle(small_bundle).films())
+    asked = [film for film in films if film.plot][:30]
+    (tmp_path / "asked.csv").write_text(
+        "text,film\n" + "".join(f'"What was it called? {film.plot}",{film.id}\n' for film in asked)
+    )
+    (tmp_path / "others.csv").write_text("id,title,plot\n6,Another,Waves break over rocks where seals rest.\n")
+    text = """
+name = "asked"
+[[source]]
+kind = "table"
+name = "others"
+path = "others.csv"
+licence = "ours"
+id = { column = "id", prefix = "local:" }
+columns = { title = "title", plot = "plot" }
+[[requests]]
+name = "asked"
+path = "asked.csv"
+licence = "ours"
+text = "text"
+film = { column = "film" }
+"""
+    (tmp_path / "films.toml").write_text(text)
+    out = tmp_path / "report.json"
+    arguments = ["--bundle", str(small_bundle), "--test", str(tmp_path / "films.toml"), "--out", str(out)]
+    assert main(["evaluate", "search", *arguments]) == 0
+    report = Report.load(out)
+    found = {(row.work, row.metric): row for row in report.rows}
+    assert found["description → film", "recall at 10"].n == 30
+    assert (found["description → film", "recall at 10"].ours or 0) > 0.6
+    assert found["another author's plot → film", "recall at 10"].n == 1
+    steps = next(table for table in report.sections[0].tables if table.title.startswith("description"))
+    assert [line[0] for line in steps.rows][:3] == [
+        "raw: one ranking",
+        "centred: one ranking",
+        "plots and posters, standardised apart",
+    ]
+    assert all(0 <= float(line[-1] or 0) <= 1 for line in steps.rows)
+
+
+def test_posters_of_held_back_films_are_looked_for_by_their_plots(small_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    assert main(["evaluate", "search", "--bundle", str(small_bundle), "--out", str(out)]) == 0
+    section = Report.load(out).sections[0]
+    assert any("plot → its own poster" in note for note in section.notes)  # too few films held back
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
