@@ -22,6 +22,7 @@ from matinee.catalog.film import Film
 from matinee.errors import InvalidArgument, IoError, MatineeError, NotFound
 from matinee.evaluation.report import Report, report_of
 from matinee.heads.card import ModelCard
+from matinee.search.dialogue import ChatAnswer, ConversationState
 from matinee.where import Where
 
 _log = logging.getLogger("matinee.service")
@@ -62,6 +63,7 @@ class FilmBundle(Protocol):
     def discover(
         self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None, *, popularity: bool = True
     ) -> FilmList: ...
+    def chat(self, message: str = "", state: ConversationState | None = None, *, k: int = 12) -> ChatAnswer: ...
     def film(self, film_id: str) -> Film: ...
     def find(self, query: str, k: int = 10, offset: int = 0) -> list[Film]: ...
     def poster(self, film_id: str) -> tuple[bytes, str]: ...
@@ -181,6 +183,10 @@ class Service:
     def discover(self, query: str, *, k: int = 10, where: Where | None = None, popularity: bool = True) -> FilmList:
         """Films that fit a request in plain language, best first."""
         return self.bundle().discover(query, k=k, where=where, popularity=popularity)
+
+    def chat(self, message: str = "", state: ConversationState | None = None, *, k: int = 12) -> ChatAnswer:
+        """A turn of a conversation, answered from the state that the client keeps."""
+        return self.bundle().chat(message, state, k=k)
 
     def films(self, query: str = "", *, k: int = 20, offset: int = 0) -> tuple[list[Film], int | None]:
         """A page of films by title or people, all of them for an empty query; and the offset of the next page."""

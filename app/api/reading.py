@@ -14,6 +14,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from matinee.answers import Labels
+from matinee.search.dialogue import ConversationState
 from matinee.where import Where
 
 from .problems import FieldProblem, InvalidRequest, WrongContentType
@@ -115,6 +116,16 @@ class DiscoverRequest(Request):
     )
 
 
+class ChatRequest(Request):
+    """A turn of a conversation. Nothing is kept between turns: `state` is that of the last answer, changed or not."""
+
+    message: str = Field(
+        default="", description="'something like Alien', 'but funnier', 'not that one'; empty: answer for the state."
+    )
+    state: ConversationState | None = Field(default=None, description="Of the last answer; null begins a conversation.")
+    k: int = Field(default=12, ge=1, le=MAX_K, description="At most so many films.")
+
+
 class FilmsQuery(Request):
     """A page of the catalogue."""
 
@@ -131,6 +142,7 @@ class FilmPath(BaseModel):
 
 BODY_MODELS: tuple[type[Request], ...] = (
     PlotRequest, PosterForm, CheckForm, GenresRequest, GenresForm, SimilarRequest, SimilarForm, DiscoverRequest,
+    ChatRequest,
 )  # fmt: skip
 
 
@@ -231,6 +243,7 @@ def _json_text(name: str, text: str) -> Any:
 __all__ = [
     "BODY_MODELS",
     "MAX_K",
+    "ChatRequest",
     "CheckForm",
     "DiscoverRequest",
     "FilmPath",

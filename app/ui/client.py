@@ -179,6 +179,14 @@ def discover(query: str, *, k: int = 12, where: Json | None = None) -> Call:
     return Call("POST", "/v1/discover", body=body)
 
 
+def chat(message: str, *, state: Json | None = None, k: int = 14) -> Call:
+    """A turn of a conversation; `state` is that of the last answer, changed or not."""
+    body: Json = {"message": message, "k": k}
+    if state is not None:
+        body["state"] = state
+    return Call("POST", "/v1/chat", body=body)
+
+
 def _unreadable(response: httpx.Response) -> Problem:
     return Problem(
         "The answer could not be read",

@@ -5,6 +5,7 @@ name another action, `data-copy` is copied by static/page.js.
 """
 
 from .answers import check_answer, compare_sides, genre_answer
+from .chat import chat_answer
 from .films import card, film_examples, film_list, film_panel, film_problem, poster, text_examples, wall
 from .frame import demo_banner, header
 from .models import cards, evaluation
@@ -14,6 +15,7 @@ __all__ = [
     "call",
     "card",
     "cards",
+    "chat_answer",
     "check_answer",
     "compare_sides",
     "demo_banner",

@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -38,6 +39,7 @@ from matinee.posters.check import (
     with_duplicate,
 )
 from matinee.posters.duplicates import NUM_CANDIDATES, Signatures, thumbnail
+from matinee.search.dialogue import ChatAnswer, ConversationState, Dialogue
 from matinee.search.discover import discover
 from matinee.search.pair import pair_fit
 from matinee.search.request import clean_text, has_words, text_vector
@@ -136,10 +138,13 @@ class Bundle:
         return list(self._cards)
 
     def warm_up(self) -> None:
-        """Loads the encoders, so that the first request is as quick as the next. Raises what loading raises."""
+        """Loads the encoders and what a conversation needs, so that the first request is as quick as the next.
+
+        Raises what loading raises.
+        """
         self._same_process()
         self._encoders.encode_texts(["warm up"])
-        _ = self._encoders.image
+        _ = self._encoders.image, self._dialogue
 
     def encoding_statistics(self) -> EncodingStatistics:
         """What the encoders have done since the bundle was opened."""
@@ -348,7 +353,25 @@ class Bundle:
             raise NotFound("poster_fits_plot: this catalogue had too few films with plot and poster to learn from")
         return pair_fit(self._store, self.joint_vector(plot=plot), self.joint_vector(poster=poster))
 
+    def chat(
+        self, message: str = "", state: ConversationState | dict[str, Any] | None = None, *, k: int = 12
+    ) -> ChatAnswer:
+        """A turn of a conversation: what `message` makes of the request in `state`, and at most `k` films for it.
+
+        state: that of the last answer, changed or not; None begins a conversation. Nothing is kept between turns. An
+        empty message answers for the state as it is.
+        Raises InvalidArgument for a message of more than 20,000 characters, a state that is none, k outside 1 … 1000;
+        NotFound where the state names a film to come near to that is not in the catalogue.
+        """
+        self._same_process()
+        return self._dialogue.answer(message, state, k=k)
+
     # Inside
+
+    @cached_property
+    def _dialogue(self) -> Dialogue:
+        """Read from all films when first asked for; two threads at once make the same."""
+        return Dialogue(self._store, self._encoders.encode_request)
 
     def _check(self, seen: SeenImage) -> PosterCheck:
         head = self._heads[CHECK_NAME]

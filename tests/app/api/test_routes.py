@@ -11,7 +11,9 @@ from flask.testing import FlaskClient
 
 from matinee.answers import FilmList, GenreAnswer, PlotPosterFit, PosterCheck
 from matinee.app.service import Service
+from matinee.app.ui.tabs.chat import without
 from matinee.catalog.film import Film
+from matinee.search.dialogue import ChatAnswer
 from tests.bad_inputs import drawn_poster, encoded
 
 PLOT = "Two detectives hunt a killer through a rainy city, one murder ahead of them each time."
@@ -97,6 +99,36 @@ def test_discover(client: FlaskClient, service: Service) -> None:
     assert FilmList.model_validate_json(response.data) == service.discover("a murder in the rain", k=5)
 
 
+def test_a_conversation(client: FlaskClient, service: Service) -> None:
+    first = client.post("/v1/chat", json={"message": "horror or comedy, no romance", "k": 5})
+    assert first.status_code == 200
+    assert ChatAnswer.model_validate_json(first.data) == service.chat("horror or comedy, no romance", k=5)
+    answer = first.json
+    assert answer is not None
+    assert [chip["label"] for chip in answer["chips"]] == ["horror or comedy", "not romance"]
+    second = client.post("/v1/chat", json={"message": "not the second one", "state": answer["state"], "k": 5}).json
+    assert second is not None
+    gone = answer["films"][1]["id"]
+    assert second["state"]["understood"]["where"]["ids"]["none"] == [gone]
+    assert gone not in [film["id"] for film in second["films"]]
+
+
+def test_a_chip_is_removed_by_sending_the_state_without_it(client: FlaskClient) -> None:
+    answer = client.post("/v1/chat", json={"message": "a comedy from before 1990, in English"}).json
+    assert answer is not None
+    for chip in answer["chips"]:
+        fewer = client.post("/v1/chat", json={"state": without(answer["state"], chip)}).json
+        assert fewer is not None
+        assert fewer["chips"] == [other for other in answer["chips"] if other != chip]
+
+
+def test_a_conversation_without_a_word_begins_with_a_question(client: FlaskClient) -> None:
+    answer = client.post("/v1/chat", json={}).json
+    assert answer is not None
+    assert answer["question"]["suggestions"]
+    assert len(answer["films"]) == 12
+
+
 def test_the_catalogue_in_pages(client: FlaskClient) -> None:
     first = client.get("/v1/films", query_string={"k": 3}).json
     assert first is not None
@@ -141,6 +173,7 @@ def test_answers_from_sixteen_threads_are_those_of_one(client: FlaskClient, film
         ("POST", "/v1/genres/plot", {"json": {"plot": PLOT}}),
         ("POST", "/v1/discover", {"json": {"query": "a murder in the rain", "k": 5}}),
         ("POST", "/v1/similar", {"json": {"film_ids": [film_id], "k": 5}}),
+        ("POST", "/v1/chat", {"json": {"message": "a scary comedy about a ghost", "k": 5}}),
         ("GET", f"/v1/films/{film_id}", {}),
         ("GET", "/v1/films?query=the&k=5", {}),
         ("GET", f"/v1/films/{film_id}/poster", {}),
