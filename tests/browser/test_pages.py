@@ -87,6 +87,62 @@ def test_discover_within_a_filter(page: Page, site: Site) -> None:
     expect(page.locator("#discover-result .mt-card")).to_have_count(0)
 
 
+def say(page: Page, words: str) -> None:
+    """One turn of the conversation, answered."""
+    page.locator("#chat-query textarea").fill(words)
+    run(page, "chat-run", "chat-result")
+
+
+def chips(page: Page) -> list[str]:
+    return page.locator("#chat-result .mt-part-words").all_inner_texts()
+
+
+def test_a_conversation_is_refined_by_words_chips_and_clicks(page: Page, site: Site) -> None:
+    open_tab(page, site, "chat")
+    result = page.locator("#chat-result")
+    say(page, "a comedy from before 1990")
+    assert chips(page) == ["comedy", "before 1990"]
+    expect(page.locator("#chat-query textarea")).to_have_value("")
+    say(page, "in French")
+    assert chips(page) == ["comedy", "before 1990", "in French"]
+    expect(result.locator(".mt-said li")).to_have_text(["a comedy from before 1990", "in French"])
+
+    result.get_by_role("button", name="Remove in French").click()
+    expect(result.locator(".mt-part-words")).to_have_text(["comedy", "before 1990"])
+    result.get_by_role("button", name="before 1990", exact=True).click()
+    page.keyboard.press("Escape")
+    result.get_by_role("button", name="before 1990", exact=True).click()
+    page.keyboard.type("before 1980")
+    page.keyboard.press("Enter")
+    expect(result.locator(".mt-part-words")).to_have_text(["comedy", "before 1980"])
+
+    cards = result.locator(".mt-card")
+    second = cards.nth(1).get_attribute("data-film") or ""
+    result.get_by_role("button", name="Not ").nth(1).click()
+    expect(result.locator(".mt-part-words")).to_have_count(3)
+    expect(result.locator(f'.mt-card[data-film="{second}"]')).to_have_count(0)
+    cards.first.click()
+    page.locator("#mt-film .mt-film").wait_for()
+    page.keyboard.press("Escape")
+
+    result.get_by_role("button", name="Start over").click()
+    expect(result.locator(".mt-part")).to_have_count(0)
+    expect(result.locator(".mt-question")).to_contain_text("in the mood for")
+
+
+def test_a_conversation_asks_back_and_takes_the_answer(page: Page, site: Site) -> None:
+    open_tab(page, site, "chat")
+    say(page, "something good")
+    suggestions = page.locator("#chat-result .mt-question .mt-example")
+    expect(suggestions).to_have_count(4)
+    suggestions.first.click()
+    expect(page.locator("#chat-result .mt-part")).to_have_count(1)
+    say(page, "from before 1900")
+    expect(page.locator("#chat-result .mt-notice")).to_contain_text("The catalogue has no")
+    page.locator("#chat-result .mt-question .mt-example").filter(has_text="before 1900").click()
+    page.locator("#chat-result .mt-card").first.wait_for()
+
+
 def test_the_examples_of_the_tabs_with_posters(page: Page, site: Site) -> None:
     open_tab(page, site, "poster")
     for tab in ("poster", "both", "check"):
@@ -268,6 +324,7 @@ def test_a_button_without_input_says_what_is_missing(page: Page, site: Site) -> 
     open_tab(page, site, "discover")
     for tab, button, words in (
         ("discover", "discover-run", "Say what you would like to see"),
+        ("chat", "chat-run", "Say what you would like to see"),
         ("poster", "poster-multi", "Choose a poster first"),
         ("plot", "plot-single", "Write or paste a plot first"),
         ("both", "both-multi", "Give a poster, a plot, or both"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matinee.answers import Channel, FilmList
 from matinee.catalog.film import Film
 from matinee.catalog.query_text import query_terms
-from matinee.search.rank import Recipe, rank_films
+from matinee.search.rank import Ranking, Recipe, rank_films
 from matinee.search.request import EncodeTexts, check_k, clean_text, has_words
 from matinee.search.similar import closest_sentence, hit
 from matinee.search.store import SearchStore
@@ -58,8 +58,13 @@ def discover(
         channels = ranking.found_by[row]
         quote = closest_sentence(store, film, row, ranking.vector) if "plot" in channels else ""
         hits.append(hit(film, score, channels, _why(film, channels, quote, cleaned)))
-    fits = bool(hits) and (bool(ranking.named) or ranking.nearest >= store.space.settings.get(FITS_FROM, -1.0))
-    return FilmList(films=hits, request=request, nothing_fits=not fits, left_out=left_out)
+    nothing_fits = not hits or not has_answer(store, ranking)
+    return FilmList(films=hits, request=request, nothing_fits=nothing_fits, left_out=left_out)
+
+
+def has_answer(store: SearchStore, ranking: Ranking) -> bool:
+    """Whether a plot comes near the request, or a title or name answers it."""
+    return bool(ranking.named) or ranking.nearest >= store.space.settings.get(FITS_FROM, -1.0)
 
 
 def nearest_plot(store: SearchStore, vectors: Floats) -> NDArray[np.float64]:

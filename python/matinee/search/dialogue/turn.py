@@ -32,8 +32,8 @@ from matinee.search.dialogue.state import (
 )
 from matinee.search.dialogue.vocabulary import Vocabulary
 from matinee.search.dialogue.wording import describe, left_out_words, sentence_of
-from matinee.search.discover import FITS_FROM, discover
-from matinee.search.rank import Ranking, rank_films
+from matinee.search.discover import discover, has_answer
+from matinee.search.rank import rank_films
 from matinee.search.request import EncodeTexts, check_k, clean_text, has_words
 from matinee.search.similar import hit, rank_alike, similar
 from matinee.search.store import SearchStore
@@ -160,7 +160,7 @@ class Dialogue:
             pool = max(least, _TOLD_POOL) if refined else k
             told = rank_films(self._store, text, encode=self._encode, allowed=allowed, k=pool)
             rankings.append(([int(row) for row in told.rows[:pool]], 1.0))
-            fits = self._fits(told)
+            fits = has_answer(self._store, told)
         near = dict.fromkeys(row for ranking, _ in rankings for row in ranking)
         candidates = sorted(near) if near else np.flatnonzero(allowed).tolist()
         rankings += [(self._leaning_further(tone, asked.like, candidates), _TONE_SHARE) for tone in asked.tones]
@@ -170,10 +170,6 @@ class Dialogue:
             rankings.append((_by_score(candidates, -self._vocabulary.fame_rank), _FAME_SHARE))
         films = self._hits(asked, text, _fused(rankings)[:k])
         return _Found(films, not fits or not films, left_out)
-
-    def _fits(self, told: Ranking) -> bool:
-        """Whether a ranking answers its request, as discovery decides it."""
-        return bool(told.named) or told.nearest >= self._store.space.settings.get(FITS_FROM, -1.0)
 
     def _hits(self, asked: Understood, text: str, ranked: Sequence[tuple[int, float]]) -> list[FilmHit]:
         """The films of an answer, each with what likens it to the request."""
