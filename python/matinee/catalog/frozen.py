@@ -269,6 +269,13 @@ class FilmTable:
         tokenizer.execute("DELETE FROM words")
         return terms
 
+    def naming(self, terms: Sequence[str], k: int) -> list[int]:
+        """At most `k` rows of films whose title and people's names hold all of these words between them."""
+        query = " ".join(f'"{term}"' for term in terms)
+        return [
+            row for (row,) in self._query("SELECT rowid FROM film_name WHERE film_name MATCH ? LIMIT ?", (query, k))
+        ]
+
     def _titled_first(
         self, text: str, matches: list[TextMatch], allow: npt.NDArray[np.bool_] | None
     ) -> list[TextMatch]:

@@ -9,6 +9,7 @@ best lend it their words (pseudo relevance feedback: Rocchio, 1971).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +33,8 @@ _FEEDBACK_FILMS = 5
 _TELLING = 2.0
 _MIN_SPREAD = 1e-3
 _LONGEST_TITLE = 12  # telling words
+_MAX_NAMED = 1000
+_YEAR = re.compile(r"\d{4}")
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,9 @@ def _named_films(store: SearchStore, text: str, rows: list[int]) -> set[int]:
     terms = {fold(term) for term in query_terms(text)}
     if not 0 < len(terms) <= _LONGEST_TITLE:
         return set()
-    return {row for row, film in zip(rows, store.films.films(rows), strict=True) if _names(film, terms)}
+    undated = [term for term in sorted(terms) if not _YEAR.fullmatch(term)] or sorted(terms)
+    found = sorted({*store.films.naming(undated, _MAX_NAMED)}.intersection(rows))
+    return {row for row, film in zip(found, store.films.films(found), strict=True) if _names(film, terms)}
 
 
 def _names(film: Film, terms: set[str]) -> bool:

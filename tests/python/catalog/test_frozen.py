@@ -148,6 +148,13 @@ def test_match_respects_the_bitmap_and_k(table: FilmTable) -> None:
         table.match("alien", 0)
 
 
+def test_films_are_found_by_all_words_of_names(table: FilmTable) -> None:
+    assert table.naming(["ridley", "scott"], 5) == [0]
+    assert table.naming(["alien", "weaver"], 5) == [0]
+    assert table.naming(["amelie"], 5) == [1]
+    assert table.naming(["alien", "tautou"], 5) == []
+
+
 def test_find_completes_titles_and_names(table: FilmTable) -> None:
     assert [film.title for film in table.find("ali")] == ["Alien", "The Alienist's Ward"]
     assert [film.title for film in table.find("taut")] == ["Amélie"]
