@@ -87,7 +87,7 @@ class Space:
         """(C,) the rows that stand for films' own plots."""
         return np.asarray(self.plot_whole & (self.plot_number == 0))
 
-    @property
+    @cached_property
     def has_posters_in_joint(self) -> bool:
         """Whether a joint space could be learned."""
         return bool(self.projection.any())
