@@ -25,6 +25,8 @@ from matinee.heads.card import ModelCard
 from matinee.search.dialogue import ChatAnswer, ConversationState
 from matinee.where import Where
 
+from .conversations import Conversations
+
 _log = logging.getLogger("matinee.service")
 
 _MEASURE = "run matinee evaluate --bundle BUNDLE"
@@ -107,6 +109,7 @@ class Service:
         self._opened_from: tuple[str, int, int] | None = None
         self._refused: tuple[str, int, int] | None = None
         self._problem: str | None = None
+        self._conversations = Conversations()
 
     # Life
 
@@ -184,9 +187,16 @@ class Service:
         """Films that fit a request in plain language, best first."""
         return self.bundle().discover(query, k=k, where=where, popularity=popularity)
 
-    def chat(self, message: str = "", state: ConversationState | None = None, *, k: int = 12) -> ChatAnswer:
-        """A turn of a conversation, answered from the state that the client keeps."""
-        return self.bundle().chat(message, state, k=k)
+    def chat(
+        self, message: str = "", state: ConversationState | None = None, *, session_id: str | None = None, k: int = 12
+    ) -> ChatAnswer:
+        """A turn of a conversation, answered from `state`, or else from what the session's last answer left here."""
+        if state is None and session_id is not None:
+            state = self._conversations.recall(session_id)
+        answer = self.bundle().chat(message, state, k=k)
+        if session_id is not None:
+            self._conversations.keep(session_id, answer.state)
+        return answer
 
     def films(self, query: str = "", *, k: int = 20, offset: int = 0) -> tuple[list[Film], int | None]:
         """A page of films by title or people, all of them for an empty query; and the offset of the next page."""

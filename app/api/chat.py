@@ -21,8 +21,8 @@ blueprint = resource("chat", "/v1", tag="Search")
 def chat() -> Response:
     """A turn of a conversation that refines one request; films, the request as chips, one question where it is vague.
 
-    The server keeps nothing: send the `state` of the last answer with the next message. To change a chip, change the
-    state and send no message.
+    Send the `state` of the last answer with the next message, or a `session_id` of your own with every message: then
+    the server remembers the state for an hour. To change a chip, change the state and send no message.
     """
     body = read_json(ChatRequest)
-    return reply(service().chat(body.message, body.state, k=body.k))
+    return reply(service().chat(body.message, body.state, session_id=body.session_id, k=body.k))

@@ -117,12 +117,19 @@ class DiscoverRequest(Request):
 
 
 class ChatRequest(Request):
-    """A turn of a conversation. Nothing is kept between turns: `state` is that of the last answer, changed or not."""
+    """A turn of a conversation: with the `state` of the last answer, changed or not, or with a `session_id`."""
 
     message: str = Field(
         default="", description="'something like Alien', 'but funnier', 'not that one'; empty: answer for the state."
     )
-    state: ConversationState | None = Field(default=None, description="Of the last answer; null begins a conversation.")
+    state: ConversationState | None = Field(
+        default=None, description="Of the last answer. Without: the session's, or a new one."
+    )
+    session_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.:-]{1,100}$",
+        description="Any name that nobody else guesses, such as a UUID: the server then keeps the state for an hour.",
+    )
     k: int = Field(default=12, ge=1, le=MAX_K, description="At most so many films.")
 
 
