@@ -245,6 +245,12 @@ def test_a_tone_leads_beyond_the_film_that_others_should_be_like(demo: Bundle) -
     assert sum({"Horror", "Thriller"} & set(demo.film(film.id).genres) != set() for film in scary.films) >= 4
 
 
+def test_films_for_children_are_films_for_children(demo: Bundle) -> None:
+    for answer in talk(demo, "something for the kids", "scarier"):
+        assert answer.films
+        assert all({"Children", "Animation"} & set(demo.film(film.id).genres) for film in answer.films)
+
+
 def test_every_tone_has_its_opposite(demo: Bundle) -> None:
     for tone in TONES:
         opposite = TONE_WORDS[tone].opposite

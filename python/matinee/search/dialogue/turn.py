@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from matinee.answers import FilmHit
 from matinee.catalog.film import Film
+from matinee.catalog.frozen import fold
 from matinee.errors import InvalidArgument, NotFound
 from matinee.search.dialogue.leaning import Leaning
 from matinee.search.dialogue.reading import read
@@ -32,6 +33,7 @@ from matinee.search.dialogue.state import (
 )
 from matinee.search.dialogue.vocabulary import Vocabulary
 from matinee.search.dialogue.wording import describe, left_out_words, sentence_of
+from matinee.search.dialogue.words import TONE_WORDS
 from matinee.search.discover import discover, has_answer
 from matinee.search.rank import rank_films
 from matinee.search.request import EncodeTexts, check_k, clean_text, has_words
@@ -42,7 +44,7 @@ from matinee.where import AnyNone, Where
 # Films of a ranking that enter the fusion: further down, films are no longer like the others, or about that.
 _ALIKE_POOL, _TOLD_POOL = 100, 50
 _RANK_OFFSET = 20.0  # as in discovery
-_TONE_SHARE, _UNLIKE_SHARE, _FAME_SHARE = 1.0, 0.7, 0.5
+_TONE_SHARE, _UNLIKE_SHARE, _FAME_SHARE = 0.7, 0.5, 0.35
 _TONE_FROM = 0.5  # standard deviations beyond the average from which a film counts as funny, dark …
 _SUGGESTIONS = 3
 _MAX_FILTERS_TRIED = 8
@@ -145,8 +147,7 @@ class Dialogue:
     # Search
 
     def _search(self, asked: Understood, skipped: Sequence[str], k: int) -> _Found:
-        where = self._where(asked, skipped)
-        allowed, left_out = self._films.allow(where)
+        allowed, left_out = self._allow(asked, skipped)
         if not allowed.any():
             return _Found([], True, left_out)
         rankings: list[tuple[list[int], float]] = []
@@ -194,6 +195,16 @@ class Dialogue:
             for (_, score), film in zip(ranked, films, strict=True)
         ]
 
+    def _allow(self, asked: Understood, skipped: Sequence[str]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+        """Which films may be shown, (N,) by row; and how many are left out because a fact is unknown."""
+        allowed, left_out = self._films.allow(self._where(asked, skipped))
+        if "for children" in asked.tones:  # a direction alone would let through what no child should see
+            fit = {fold(name) for name in TONE_WORDS["for children"].genres}
+            if fit & self._vocabulary.genres.keys():
+                of_children = [any(fold(name) in fit for name in genres) for genres in self._vocabulary.genres_of]
+                allowed = allowed & np.array(of_children, dtype=np.bool_)
+        return allowed, left_out
+
     def _where(self, asked: Understood, skipped: Sequence[str]) -> Where:
         """The hard filters, with all films that must not come back."""
         never = [*asked.where.ids.none, *asked.like, *asked.unlike, *skipped]
@@ -226,7 +237,7 @@ class Dialogue:
 
     def _passing(self, asked: Understood) -> int:
         """How many films the hard filters of a request let pass."""
-        return int(self._films.allow(self._where(asked, ()))[0].sum())
+        return int(self._allow(asked, ())[0].sum())
 
     # The question back
 
@@ -246,7 +257,11 @@ class Dialogue:
 
     def _what_to_leave_out(self, asked: Understood, parts: Sequence[Chip]) -> Question | None:
         """Which filters to drop, one or, where one does not help, two: those that let most films in, counted."""
-        filters = [chip for chip in parts if chip.path.startswith("where.") or chip.kind == "not_about"]
+        filters = [
+            chip
+            for chip in parts
+            if chip.path.startswith("where.") or chip.kind == "not_about" or chip.label == "for children"
+        ]
         for together in (1, 2):
             counted = []
             for chosen in combinations(filters[:_MAX_FILTERS_TRIED], together):
@@ -275,7 +290,7 @@ class Dialogue:
 
     def _what_kind(self, asked: Understood) -> Question:
         """What a vague request should come near to: kinds that the films left have, and a film that many know."""
-        allowed, _ = self._films.allow(self._where(asked, ()))
+        allowed, _ = self._allow(asked, ())
         rows = np.flatnonzero(allowed)
         genres = Counter(genre for row in rows.tolist() for genre in self._vocabulary.genres_of[row])
         suggestions = [
