@@ -28,11 +28,9 @@ from matinee.genre.infer import answer, disagreement
 from matinee.genre.labels import LABELS, SOURCES, Evidence, experts_name, head_name
 from matinee.heads import Head, ModelCard
 from matinee.posters.check import (
-    ACCEPT_FROM,
     CHECK_NAME,
     KIND_NAME,
-    REJECT_BELOW,
-    STRANGE_FROM,
+    SETTINGS,
     WITHOUT,
     check_pixels,
     check_vector,
@@ -92,7 +90,7 @@ class Bundle:
         if self._signatures is not None and len(self._signatures.thumbnails) != len(self._store.space.poster_film):
             raise FormatError(f"{path / SIGNATURES}: expected a thumbnail for every poster; build the bundle again")
         check = self._heads.get(CHECK_NAME)
-        if check is not None and not {ACCEPT_FROM, REJECT_BELOW, STRANGE_FROM} <= set(check.settings):
+        if check is not None and not set(check.settings) >= SETTINGS:
             raise FormatError(f"{paths[CHECK_NAME]}: expected the bounds of a poster check; build it again")
         self._cards = [ModelCard.load(path / CARDS / name) for name in self._listed(CARDS) if name.endswith(".json")]
         entries = self._manifest.models

@@ -16,9 +16,13 @@ CHECK_NAME = "poster-check"
 KIND_NAME = "poster-kind"
 WITHOUT = "poster-check-without-"  # + a kind of other images: the check without having learned from it
 POSTER = "poster"  # label of both heads
-REJECT_BELOW, ACCEPT_FROM, STRANGE_FROM = "reject_below", "accept_from", "strange_from"  # settings of the check head
+# Settings of the check head. Small images show less, so that their bounds are others.
+REJECT_BELOW, ACCEPT_FROM, STRANGE_FROM = "reject_below", "accept_from", "strange_from"
+REJECT_SMALL_BELOW, ACCEPT_SMALL_FROM = "reject_small_below", "accept_small_from"
+SETTINGS = frozenset({REJECT_BELOW, ACCEPT_FROM, STRANGE_FROM, REJECT_SMALL_BELOW, ACCEPT_SMALL_FROM})
 
 MIN_SIDE = 64  # pixels; below it lettering is gone and any answer would be a guess
+_SMALL_WIDTH = 150  # pixels of the central 2:3; below it detail is missing that a catalogue's thumbnail still has
 # Posters lie between 0.62 (1:1.6) and 0.75 (3:4) with few exceptions; the course's and TMDB's are 2:3.
 _MIN_ASPECT, _MAX_ASPECT = 0.55, 0.82
 _BLANK_LEVELS = 8  # of 255: paper, scanner and codec noise stay within this of the median
@@ -59,7 +63,9 @@ def check_vector(
     """
     score = float(head.probabilities(vector)[0, 0])
     strange = float(head.strangeness(vector)[0]) >= head.settings[STRANGE_FROM]
-    accepted, rejected = score >= head.settings[ACCEPT_FROM], score < head.settings[REJECT_BELOW]
+    small = min(width, height * 2 / 3) < _SMALL_WIDTH
+    accepted = score >= head.settings[ACCEPT_SMALL_FROM if small else ACCEPT_FROM]
+    rejected = score < head.settings[REJECT_SMALL_BELOW if small else REJECT_BELOW]
     shape = _shape_reason(width, height)
     reasons: list[Reason] = []
     valid: bool | None

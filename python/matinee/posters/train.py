@@ -19,16 +19,27 @@ from matinee.heads.card import Metric, ModelCard
 from matinee.heads.fit import MIN_POSITIVES, balanced_platt, fit_exclusive, listed
 from matinee.heads.head import Head, sigmoid
 from matinee.heads.split import parts_of
-from matinee.posters.check import ACCEPT_FROM, CHECK_NAME, KIND_NAME, POSTER, REJECT_BELOW, STRANGE_FROM, WITHOUT
+from matinee.posters.check import (
+    ACCEPT_FROM,
+    ACCEPT_SMALL_FROM,
+    CHECK_NAME,
+    KIND_NAME,
+    POSTER,
+    REJECT_BELOW,
+    REJECT_SMALL_BELOW,
+    STRANGE_FROM,
+    WITHOUT,
+)
 from matinee.posters.discriminant import fit_discriminant
 
 Floats = NDArray[np.float32]
 
 MIN_IMAGES = 30  # posters and negatives needed each
 _SHRINKAGES = (0.3, 0.6)
-_MAX_LOST_POSTERS = 0.01  # share of validation posters below `reject_below`
-_MAX_LOST_ALTERED = 0.03  # the same of those posters in other sizes and qualities
-_MAX_LET_THROUGH = 0.05  # share of validation negatives from `accept_from` on
+# Shares of validation images: posters below `reject_below`, others from `accept_from` on; for small images the same of
+# images in other sizes and qualities.
+_MAX_LOST_POSTERS, _MAX_LET_THROUGH = 0.015, 0.03
+_MAX_LOST_SMALL, _MAX_LET_THROUGH_SMALL = 0.04, 0.05
 _SPREAD_FLOOR = 1e-3
 _STRANGE_SHARE = 0.995  # of training images less strange than `strange_from`
 
@@ -103,8 +114,9 @@ def train_poster_check(images: PosterImages, *, data: dict[str, str], encoder: s
         f"{len(images.altered_negatives.rows)} others cut, resized and compressed, and {len(images.pieces.rows)} "
         "pieces of posters as images that are none. Platt scaling and the "
         f"bounds ({head.settings[REJECT_BELOW]:.2f}, {head.settings[ACCEPT_FROM]:.2f}) come from validation images: at "
-        f"most {_MAX_LOST_POSTERS:.0%} of posters rejected ({_MAX_LOST_ALTERED:.0%} of altered ones), at most "
-        f"{_MAX_LET_THROUGH:.0%} of the others accepted. "
+        f"most {_MAX_LOST_POSTERS:.1%} of posters rejected, at most {_MAX_LET_THROUGH:.0%} of the others accepted; for "
+        f"small images ({head.settings[REJECT_SMALL_BELOW]:.2f}, {head.settings[ACCEPT_SMALL_FROM]:.2f}) from altered "
+        f"ones: {_MAX_LOST_SMALL:.0%} and {_MAX_LET_THROUGH_SMALL:.0%}. "
         "Then fitted again on train and validation images.",
         counts={
             f"{part} {what}": int(((parts == part) & (truth == is_poster)).sum())
@@ -191,11 +203,14 @@ def _calibrated(material: _Material, shrinkage: float, demo: bool) -> Head:
     logits = np.concatenate([*posters, *others])
     is_poster = np.arange(len(logits)) < sum(map(len, posters))
     slope, shift = balanced_platt(logits, is_poster)
-    own, altered = posters[0], posters[-1]
-    lost = min(np.quantile(own, _MAX_LOST_POSTERS), np.quantile(altered, _MAX_LOST_ALTERED))
-    through = np.quantile(np.concatenate(others), 1 - _MAX_LET_THROUGH)
-    # Without overlap at these rates, doubt lies between the two kinds.
-    reject_below, accept_from = (float(sigmoid(np.array(v * slope + shift))) for v in sorted((lost, through)))
+
+    def bounds(posters: Floats, others: Floats, lost: float, through: float) -> list[float]:
+        # Without overlap at these rates, doubt lies between the two kinds.
+        logits = np.sort([np.quantile(posters, lost), np.quantile(others, 1 - through)])
+        return [float(score) for score in sigmoid(logits * slope + shift)]
+
+    reject_below, accept_from = bounds(posters[0], others[0], _MAX_LOST_POSTERS, _MAX_LET_THROUGH)
+    small = bounds(posters[-1], np.concatenate(others), _MAX_LOST_SMALL, _MAX_LET_THROUGH_SMALL)
     learned = material.parts != "test"
     weight, bias = material.fit(learned, shrinkage)
     # Posters outnumber the others: equal say for both, or every photograph would be strange.
@@ -216,6 +231,8 @@ def _calibrated(material: _Material, shrinkage: float, demo: bool) -> Head:
         settings={
             REJECT_BELOW: reject_below,
             ACCEPT_FROM: accept_from,
+            REJECT_SMALL_BELOW: small[0],
+            ACCEPT_SMALL_FROM: small[1],
             STRANGE_FROM: max(float(np.quantile(values, _STRANGE_SHARE)) for values in strangeness),
         },
     )

@@ -8,9 +8,11 @@ import pytest
 from matinee.heads import Head
 from matinee.posters.check import (
     ACCEPT_FROM,
+    ACCEPT_SMALL_FROM,
     CHECK_NAME,
     KIND_NAME,
     REJECT_BELOW,
+    REJECT_SMALL_BELOW,
     STRANGE_FROM,
     check_pixels,
     check_vector,
@@ -18,6 +20,7 @@ from matinee.posters.check import (
 )
 
 SHAPE = {"width": 185, "height": 278}
+SETTINGS = {REJECT_BELOW: 0.25, ACCEPT_FROM: 0.75, STRANGE_FROM: 9.0, REJECT_SMALL_BELOW: 0.1, ACCEPT_SMALL_FROM: 0.6}
 
 
 def make_check(demo: bool = False) -> Head:
@@ -32,7 +35,7 @@ def make_check(demo: bool = False) -> Head:
         demo=demo,
         center=np.zeros(2, np.float32),
         spread=np.ones(2, np.float32),
-        settings={REJECT_BELOW: 0.25, ACCEPT_FROM: 0.75, STRANGE_FROM: 9.0},
+        settings=SETTINGS,
     )
 
 
@@ -52,6 +55,18 @@ def test_between_the_bounds_it_is_not_sure(feature: float, valid: bool | None) -
     assert check.valid is valid
     assert check.score == pytest.approx(1 / (1 + np.exp(-feature)))
     assert check.reasons
+
+
+@pytest.mark.parametrize(("width", "height"), [(112, 168), (400, 200)])
+def test_small_images_have_their_own_bounds(width: int, height: int) -> None:
+    shape = {"width": 112, "height": 168}
+    assert [check_vector(make_check(), None, vector(f, 0), **shape).valid for f in (0.6, -1.5, -3)] == [
+        True,
+        None,
+        False,
+    ]
+    wide = check_vector(make_check(), None, vector(-1.5, 0), width=width, height=height)
+    assert wide.valid is (None if width < height else False)  # the shape settles what the small bounds leave open
 
 
 @pytest.mark.parametrize("feature", [6.0, -6.0])
@@ -120,6 +135,6 @@ def test_a_bare_design_is_not_blank() -> None:
 
 
 def test_the_bounds_are_the_heads_own() -> None:
-    head = replace(make_check(), settings={REJECT_BELOW: 0.4, ACCEPT_FROM: 0.6, STRANGE_FROM: 9.0})
+    head = replace(make_check(), settings={**SETTINGS, REJECT_BELOW: 0.4, ACCEPT_FROM: 0.6})
     assert check_vector(head, None, vector(0.7, 0), **SHAPE).valid is True
     assert check_vector(make_check(), None, vector(0.7, 0), **SHAPE).valid is None

@@ -33,7 +33,7 @@ def train(images: PosterImages, demo: bool = False) -> TrainedCheck:
 
 
 def test_it_separates_what_can_be_separated() -> None:
-    trained = train(make_images())
+    trained = train(make_images(posters=2400, others=960))
     fresh = make_images(seed=9)
     scores = trained.head.probabilities(np.concatenate([fresh.posters, fresh.negatives]))[:, 0]
     truth = np.arange(len(scores)) < len(fresh.posters)
