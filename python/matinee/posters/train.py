@@ -200,9 +200,7 @@ def _calibrated(material: _Material, shrinkage: float, demo: bool) -> Head:
     posters, others = (
         [rows @ weight + bias for rows in side] for side in material.sides(material.parts == "validation")
     )
-    logits = np.concatenate([*posters, *others])
-    is_poster = np.arange(len(logits)) < sum(map(len, posters))
-    slope, shift = balanced_platt(logits, is_poster)
+    slope, shift = balanced_platt(posters, others)  # as files come, and altered, count alike
 
     def bounds(posters: Floats, others: Floats, lost: float, through: float) -> list[float]:
         # Without overlap at these rates, doubt lies between the two kinds.
