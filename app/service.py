@@ -16,15 +16,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import matinee
-from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
+from matinee.answers import FilmList, GenreAnswer, Labels, PlotPosterFit, PosterCheck
 from matinee.bundle import EncodingStatistics, Manifest
 from matinee.catalog.film import Film
-from matinee.errors import InvalidArgument, IoError, MatineeError
+from matinee.errors import InvalidArgument, IoError, MatineeError, NotFound
+from matinee.evaluation.report import Report, report_of
 from matinee.heads.card import ModelCard
+from matinee.search.dialogue import ChatAnswer, ConversationState
 from matinee.where import Where
+
+from .conversations import Conversations
 
 _log = logging.getLogger("matinee.service")
 
+_MEASURE = "run matinee evaluate --bundle BUNDLE"
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 
@@ -46,6 +51,7 @@ class FilmBundle(Protocol):
         self, poster: bytes | None = None, plot: str | None = None, labels: Labels = "multi"
     ) -> GenreAnswer: ...
     def check_poster(self, image: bytes) -> PosterCheck: ...
+    def poster_fits_plot(self, poster: bytes, plot: str) -> PlotPosterFit: ...
     def similar(
         self,
         film: str | Sequence[str] | None = None,
@@ -56,7 +62,10 @@ class FilmBundle(Protocol):
         k: int = 10,
         where: Where | dict[str, Any] | None = None,
     ) -> FilmList: ...
-    def discover(self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None) -> FilmList: ...
+    def discover(
+        self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None, *, popularity: bool = True
+    ) -> FilmList: ...
+    def chat(self, message: str = "", state: ConversationState | None = None, *, k: int = 12) -> ChatAnswer: ...
     def film(self, film_id: str) -> Film: ...
     def find(self, query: str, k: int = 10, offset: int = 0) -> list[Film]: ...
     def poster(self, film_id: str) -> tuple[bytes, str]: ...
@@ -100,6 +109,7 @@ class Service:
         self._opened_from: tuple[str, int, int] | None = None
         self._refused: tuple[str, int, int] | None = None
         self._problem: str | None = None
+        self._conversations = Conversations()
 
     # Life
 
@@ -153,6 +163,10 @@ class Service:
         """Whether an image is a film poster, with reasons."""
         return self.bundle().check_poster(image)
 
+    def poster_fits_plot(self, image: bytes, plot: str) -> PlotPosterFit:
+        """How well a poster fits a plot."""
+        return self.bundle().poster_fits_plot(image, plot)
+
     def similar(
         self,
         *,
@@ -169,9 +183,20 @@ class Service:
         film = list(film_ids) if film_ids else None
         return self.bundle().similar(film=film, plot=plot, poster=poster, weights=weights, k=k, where=where)
 
-    def discover(self, query: str, *, k: int = 10, where: Where | None = None) -> FilmList:
+    def discover(self, query: str, *, k: int = 10, where: Where | None = None, popularity: bool = True) -> FilmList:
         """Films that fit a request in plain language, best first."""
-        return self.bundle().discover(query, k=k, where=where)
+        return self.bundle().discover(query, k=k, where=where, popularity=popularity)
+
+    def chat(
+        self, message: str = "", state: ConversationState | None = None, *, session_id: str | None = None, k: int = 12
+    ) -> ChatAnswer:
+        """A turn of a conversation, answered from `state`, or else from what the session's last answer left here."""
+        if state is None and session_id is not None:
+            state = self._conversations.recall(session_id)
+        answer = self.bundle().chat(message, state, k=k)
+        if session_id is not None:
+            self._conversations.keep(session_id, answer.state)
+        return answer
 
     def films(self, query: str = "", *, k: int = 20, offset: int = 0) -> tuple[list[Film], int | None]:
         """A page of films by title or people, all of them for an empty query; and the offset of the next page."""
@@ -205,6 +230,33 @@ class Service:
             bundle_created=manifest.created.isoformat(),
             software_version=matinee.__version__,
         )
+
+    def evaluation(self) -> Report:
+        """How well the open bundle's models do. Raises NotFound where nobody has measured this bundle."""
+        report, _ = self._measured()
+        return report
+
+    def evaluation_page(self) -> bytes:
+        """The same as an HTML page with plots and mistakes. Raises NotFound, IoError."""
+        _, path = self._measured()
+        page = path.with_suffix(".html")
+        try:
+            return page.read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"evaluation: expected a page beside {path.name}, found none; {_MEASURE}") from error
+        except OSError as error:
+            raise IoError(f"evaluation: {page.name} cannot be read: {error.strerror}") from error
+
+    def _measured(self) -> tuple[Report, Path]:
+        """The report beside the bundle, and where it stands; one of another bundle does not count."""
+        bundle, path = self.bundle(), report_of(self._path)
+        try:
+            report = Report.load(path)
+        except NotFound as error:
+            raise NotFound(f"evaluation: this bundle has not been measured; {_MEASURE}") from error
+        if report.bundle != bundle.manifest.identity:
+            raise NotFound(f"evaluation: the report is of bundle {report.bundle}, an older one; {_MEASURE}")
+        return report, path
 
     def encoding_statistics(self) -> EncodingStatistics | None:
         """What the open bundle's encoders have done so far; None where none is open. Opens nothing."""

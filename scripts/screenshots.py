@@ -42,6 +42,29 @@ def discover(page: Page) -> None:
     first_example(page, "discover")
 
 
+def say(page: Page, words: str) -> None:
+    """One turn of the conversation, answered."""
+    page.evaluate("document.querySelector('#chat-result .mt-result')?.classList.add('old')")
+    page.locator("#chat-query textarea").fill(words)
+    page.locator("#chat-run").click()
+    page.locator("#chat-result .mt-result:not(.old)").wait_for()
+
+
+def chat(page: Page) -> None:
+    for words in ("something like Alien", "but funnier", "older, and not that one"):
+        say(page, words)
+
+
+def vague(page: Page) -> None:
+    """A chat that asks back."""
+    say(page, "something good")
+
+
+def nothing(page: Page) -> None:
+    """A chat about what no film is."""
+    say(page, "a horror film from before 1930 in French with Tom Hanks, under 90 minutes")
+
+
 def film(page: Page) -> None:
     """Discover, with a film open beside the wall."""
     first_example(page, "discover")
@@ -89,6 +112,9 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "empty": ("discover", lambda page: None),
     "discover": ("discover", discover),
     "film": ("discover", film),
+    "chat": ("chat", chat),
+    "chat-vague": ("chat", vague),
+    "chat-nothing": ("chat", nothing),
     "poster": ("poster", lambda page: first_example(page, "poster")),
     "rejected": ("poster", rejected),
     "plot": ("plot", lambda page: first_example(page, "plot")),
@@ -101,8 +127,9 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
 }
 # What the documentation shows: every tab once, alternating the modes, and two as phones show them.
 _DARK = ("discover", "film", "similar", "about")
+_NOT_IN_DOCS = ("empty", "problem", "chat-vague", "chat-nothing")
 DOCS = [
-    *((name, "1440", "dark" if name in _DARK else "light") for name in SCENES if name not in ("empty", "problem")),
+    *((name, "1440", "dark" if name in _DARK else "light") for name in SCENES if name not in _NOT_IN_DOCS),
     ("discover", "390", "light"),
     ("plot", "390", "dark"),
 ]

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,8 @@ GENRES: dict[str, tuple[tuple[int, int, int], str, list[str], list[str], list[st
     ),
 }
 PEOPLE = ["Ada Quill", "Bruno Ferrand", "Célia Dumont", "Derek Okafor", "Elif Aydın", "Frances O'Hare", "Goro Tanaka"]
+OTHER_PLOT = ("local:6", "A lighthouse keeper raises a seal. Smugglers steal the lamp of his tower during a storm.")
+"""A film and what another author says of it, in words that no plot has."""
 BARE_FILM = "local:bare"
 """Neither plot nor poster: to be found by its title and people alone."""
 
@@ -81,6 +84,8 @@ def write_sources(folder: Path) -> Path:
                 "cast": PEOPLE[(number * 3 + 1) % 7],
                 "language": "French" if number % 6 == 0 else "English",
                 "keywords": f"{first.lower()} night|number {number % 10}",
+                "votes": str(number * 10) if number % 3 else "",
+                "other plot": OTHER_PLOT[1] if f"local:{number}" == OTHER_PLOT[0] else "",
             }
         )
     empty = dict.fromkeys(rows[0], "")
@@ -174,6 +179,8 @@ directors = "directors"
 cast = "cast"
 languages = "language"
 keywords = { column = "keywords", split = "|" }
+votes = "votes"
+other_plots = "other plot"
 
 [[negatives]]
 name = "landscapes"
@@ -208,6 +215,42 @@ def models_missing() -> str | None:
 
 def build_small_bundle(cache: Path) -> Path:
     """The bundle of these films, built once for all test processes and kept until something it is made of changes."""
+    return _built_once(cache, write_sources)
+
+
+def build_demo_bundle(cache: Path) -> Path:
+    """A bundle of the demo's films with plots and some without, no posters; kept as the small one is."""
+
+    def sources(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "films.toml"
+        path.write_text(_DEMO_TOML, encoding="utf-8")
+        return path
+
+    return _built_once(cache, sources)
+
+
+def demo_facts_missing() -> str | None:
+    """Why the demo's films are not on this machine; None where they are."""
+    from matinee.catalog.demo.facts import CARRIER_MODEL
+
+    there = (models.folder_of(CARRIER_MODEL) / "movies.db").is_file()
+    return None if there else f"no facts of the demo; `matinee models pull {CARRIER_MODEL}` brings them"
+
+
+_DEMO_TOML = """
+name = "Demo, small"
+demo = true
+
+[[source]]
+kind = "demo"
+films = 900
+posters = 0
+ratings = false
+"""
+
+
+def _built_once(cache: Path, sources: Callable[[Path], Path]) -> Path:
     from matinee.bundle import build
 
     key = _content_key()
@@ -218,7 +261,7 @@ def build_small_bundle(cache: Path) -> Path:
             for old in cache.iterdir():
                 if old.is_dir():
                     shutil.rmtree(old)
-            build(write_sources(cache / key / "sources"), place)
+            build(sources(cache / key / "sources"), place)
     return place
 
 

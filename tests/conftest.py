@@ -56,3 +56,11 @@ def encoders() -> None:
 def small_bundle(encoders: None) -> Path:
     """Folder of a bundle of 113 drawn films built with the real encoders; kept under build/ between runs. Read only."""
     return bundles.build_small_bundle(REPOSITORY / "build" / "test-cache")
+
+
+@pytest.fixture(scope="session")
+def demo_bundle(encoders: None) -> Path:
+    """Folder of a bundle of 900 real films of the demo, those with plots among them; kept between runs. Read only."""
+    if missing := bundles.demo_facts_missing():
+        pytest.skip(missing)
+    return bundles.build_demo_bundle(REPOSITORY / "build" / "test-cache-demo")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..service import Service
-from . import catalogue, films, genres, health, openapi, posters, problems, search
+from . import catalogue, chat, films, genres, health, openapi, posters, problems, search
 from .config import ApiConfig
 from .telemetry import Telemetry
 
@@ -34,7 +34,7 @@ def create_app(service: Service, config: ApiConfig | None = None) -> OpenAPI:
     problems.install(app)
     app.before_request(_refuse_large_bodies)
     app.after_request(_harden)
-    for resource in (genres, posters, search, films, catalogue, health):
+    for resource in (genres, posters, search, chat, films, catalogue, health):
         app.register_api(resource.blueprint)
     openapi.install(app)
     return app

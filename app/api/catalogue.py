@@ -6,10 +6,14 @@ from dataclasses import asdict
 
 from flask import Response
 
+from matinee.evaluation.report import Report
+
 from .context import config, reply, service
 from .openapi import answers, resource
 from .reading import MAX_K
 from .shapes import CatalogueInfo, ModelCards
+
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 
 blueprint = resource("catalogue", "/v1", tag="Catalogue")
 
@@ -24,3 +28,16 @@ def info() -> Response:
 def models() -> Response:
     """The card of every model in the bundle: data, split, metrics, limits."""
     return reply(ModelCards(models=list(service().cards())))
+
+
+@blueprint.get("/evaluation", responses=answers(Report, 404, 503))
+def evaluation() -> Response:
+    """How well the bundle's models do beside plain ones, on films that they have not learned from."""
+    return reply(service().evaluation())
+
+
+@blueprint.get("/evaluation/page", responses=answers(None, 404, 503, binary=("text/html",)))
+def evaluation_page() -> Response:
+    """The same as a page to look at, with plots and the worst mistakes; it loads nothing."""
+    headers = {"Content-Security-Policy": _PAGE_POLICY}
+    return Response(service().evaluation_page(), content_type="text/html; charset=utf-8", headers=headers)

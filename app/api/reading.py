@@ -14,6 +14,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from matinee.answers import Labels
+from matinee.search.dialogue import ConversationState
 from matinee.where import Where
 
 from .problems import FieldProblem, InvalidRequest, WrongContentType
@@ -66,6 +67,13 @@ class CheckForm(Request):
     image: bytes = _IMAGE
 
 
+class FitForm(Request):
+    """A poster and a plot."""
+
+    image: bytes = _IMAGE
+    plot: str
+
+
 class GenresRequest(Request):
     """A plot alone, as JSON; with a poster, send multipart."""
 
@@ -103,6 +111,26 @@ class DiscoverRequest(Request):
     query: str = Field(description="'a slow heist in the nineties, no horror, under two hours'")
     k: int = Field(default=10, ge=1, le=MAX_K)
     where: Where | None = None
+    popularity: bool = Field(
+        default=True, description="Among films that fit about alike, those more people rated first."
+    )
+
+
+class ChatRequest(Request):
+    """A turn of a conversation: with the `state` of the last answer, changed or not, or with a `session_id`."""
+
+    message: str = Field(
+        default="", description="'something like Alien', 'but funnier', 'not that one'; empty: answer for the state."
+    )
+    state: ConversationState | None = Field(
+        default=None, description="Of the last answer. Without: the session's, or a new one."
+    )
+    session_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.:-]{1,100}$",
+        description="Any name that nobody else guesses, such as a UUID: the server then keeps the state for an hour.",
+    )
+    k: int = Field(default=12, ge=1, le=MAX_K, description="At most so many films.")
 
 
 class FilmsQuery(Request):
@@ -121,6 +149,7 @@ class FilmPath(BaseModel):
 
 BODY_MODELS: tuple[type[Request], ...] = (
     PlotRequest, PosterForm, CheckForm, GenresRequest, GenresForm, SimilarRequest, SimilarForm, DiscoverRequest,
+    ChatRequest,
 )  # fmt: skip
 
 
@@ -221,6 +250,7 @@ def _json_text(name: str, text: str) -> Any:
 __all__ = [
     "BODY_MODELS",
     "MAX_K",
+    "ChatRequest",
     "CheckForm",
     "DiscoverRequest",
     "FilmPath",

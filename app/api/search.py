@@ -38,4 +38,4 @@ def similar() -> Response:
 def discover() -> Response:
     """Films that fit a request in plain language, from one index of plots and posters."""
     body = read_json(DiscoverRequest)
-    return reply(service().discover(body.query, k=body.k, where=body.where))
+    return reply(service().discover(body.query, k=body.k, where=body.where, popularity=body.popularity))

@@ -12,6 +12,7 @@ import httpx
 
 Json = dict[str, Any]
 
+NOT_FOUND = 404
 _TIMEOUT = httpx.Timeout(30.0, connect=3.0)
 
 
@@ -76,6 +77,14 @@ class ApiClient:
     def cards(self) -> list[Json]:
         """The model cards."""
         return list(self.get("/v1/models")["models"])
+
+    def evaluation(self) -> Json:
+        """The evaluation report of what is being served."""
+        return self.get("/v1/evaluation")
+
+    def evaluation_page(self) -> httpx.Response:
+        """The report's page, as the API sends it. Raises Problem."""
+        return self._request(Call("GET", "/v1/evaluation/page"))
 
     def film(self, film_id: str) -> Json:
         """One film."""
@@ -168,6 +177,14 @@ def discover(query: str, *, k: int = 12, where: Json | None = None) -> Call:
     if where:
         body["where"] = where
     return Call("POST", "/v1/discover", body=body)
+
+
+def chat(message: str, *, state: Json | None = None, k: int = 14) -> Call:
+    """A turn of a conversation; `state` is that of the last answer, changed or not."""
+    body: Json = {"message": message, "k": k}
+    if state is not None:
+        body["state"] = state
+    return Call("POST", "/v1/chat", body=body)
 
 
 def _unreadable(response: httpx.Response) -> Problem:

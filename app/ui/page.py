@@ -12,11 +12,12 @@ from . import html
 from .client import ApiClient, Problem
 from .examples import Examples, find_examples
 from .parts import CLICKS, Pages, on
-from .tabs import about, catalogue, discover, genres, similar
+from .tabs import about, catalogue, chat, discover, genres, similar
 
 # Tab id (which is its deep link, /#id) -> what stands on it.
 TABS = {
     "discover": "Discover",
+    "chat": "Chat",
     "poster": "Poster",
     "plot": "Plot",
     "both": "Poster and plot",
@@ -61,6 +62,7 @@ def build_pages(api: ApiClient, public_url: str) -> gr.Blocks:
 
 _BUILDERS: dict[str, Callable[[Pages, gr.Tab], Any]] = {
     "discover": lambda pages, tab: discover.build(pages),
+    "chat": lambda pages, tab: chat.build(pages),
     "poster": lambda pages, tab: genres.build_poster(pages),
     "plot": lambda pages, tab: genres.build_plot(pages),
     "both": lambda pages, tab: genres.build_both(pages),

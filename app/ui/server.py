@@ -58,6 +58,16 @@ def create_server(api_url: str, public_api_url: str | None = None) -> FastAPI:
             return Response(status_code=404)
         return Response(found.content, status_code=found.status_code, headers=headers)
 
+    @app.get("/evaluation")
+    def evaluation() -> Response:
+        try:
+            found = api.evaluation_page()
+        except Problem as problem:
+            return Response(problem.detail, status_code=problem.status or 503, media_type="text/plain")
+        # Its own policy: it may stand in a frame of ours, and needs no script.
+        policy = {"Content-Security-Policy": found.headers.get("Content-Security-Policy", _POLICY)}
+        return Response(found.content, media_type="text/html", headers=policy)
+
     app.mount("/pages", StaticFiles(directory=_STATIC))
     mounted: FastAPI = gr.mount_gradio_app(
         app,

@@ -26,6 +26,7 @@ class Reason(Answer):
 
     code: str = Field(description="Stable word for programs: 'photograph', 'blank', 'wrong_shape', 'demo_model' …")
     detail: str = Field(description="A sentence for people.")
+    film: str | None = Field(default=None, description="Id of the film that it names: whose poster this is nearly.")
 
 
 class PosterCheck(Answer):
@@ -64,6 +65,20 @@ class GenreAnswer(Answer):
     demo: bool
 
 
+class PlotPosterFit(Answer):
+    """How well a poster fits a plot: mood and kind of film, not whether it names the right people."""
+
+    probability: float | None = Field(
+        ge=0,
+        le=1,
+        description="That the poster is this plot's own rather than one drawn at random, at even odds; None where the "
+        "catalogue has too few pairs to tell.",
+    )
+    better_than: float = Field(
+        ge=0, le=1, description="Share of the catalogue's posters (up to 512 of them) that fit the plot less."
+    )
+
+
 class FilmHit(Answer):
     """One film of a list."""
 
@@ -93,6 +108,7 @@ __all__ = [
     "GenreAnswer",
     "GenreProbability",
     "Labels",
+    "PlotPosterFit",
     "PosterCheck",
     "Reason",
     "Where",

@@ -60,7 +60,7 @@ class Where(_Strict):
     language: Annotated[AnyNone, BeforeValidator(_names)] = Field(default=AnyNone())
     country: Annotated[AnyNone, BeforeValidator(_names)] = Field(default=AnyNone())
     certificate: Annotated[AnyNone, BeforeValidator(_names)] = Field(default=AnyNone())
-    people: Annotated[AnyNone, BeforeValidator(_names)] = Field(default=AnyNone())
+    people: Annotated[AnyAllNone, BeforeValidator(_names)] = Field(default=AnyAllNone())
     ids: Annotated[AnyNone, BeforeValidator(_names)] = Field(default=AnyNone())
 
     @property

@@ -48,6 +48,11 @@ ANSWERS = {
         "films": [HIT], "request": {"where": {"genres": {"any": [HOSTILE]}}}, "nothing_fits": False,
         "left_out": {HOSTILE: 1},
     },
+    "/v1/chat": {
+        "films": [HIT], "reply": HOSTILE, "nothing_fits": False, "left_out": {}, "state": {"understood": {}},
+        "chips": [{"id": HOSTILE, "kind": "about", "label": HOSTILE, "path": "about", "value": HOSTILE}],
+        "question": {"text": HOSTILE, "suggestions": [{"label": HOSTILE, "message": HOSTILE, "films": 1}]},
+    },
 }  # fmt: skip
 
 
@@ -99,6 +104,12 @@ def test_hostile_text_is_shown_and_never_run(browser: Browser, pages: str) -> No
     card = page.locator("#discover-result .mt-card").first
     expect(card).to_contain_text(HOSTILE)
     expect(page.locator("#discover-result .mt-heading")).to_contain_text(HOSTILE)
+    page.locator("#tab-chat-button").click()
+    page.locator("#chat-query textarea").fill(HOSTILE)
+    page.locator("#chat-run").click()
+    for part in (".mt-part-words", ".mt-reply", ".mt-question", ".mt-said", ".mt-card"):
+        expect(page.locator(f"#chat-result {part}").first).to_contain_text(HOSTILE)
+    page.locator("#tab-discover-button").click()
     card.click()
     expect(page.locator("#mt-film .mt-plot")).to_have_text(HOSTILE)
     page.locator("#mt-film h3", has_text="Films like it").wait_for()

@@ -2,13 +2,17 @@
 
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from matinee.app.ui.page import TABS
+from matinee.evaluation.report import report_of
 from tests.bad_inputs import drawn_poster, encoded
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, matinee_command
 
 pytestmark = pytest.mark.browser
 
@@ -81,6 +85,62 @@ def test_discover_within_a_filter(page: Page, site: Site) -> None:
     run(page, "discover-run", "discover-result")
     expect(page.locator("#discover-result")).to_contain_text("until 1800")
     expect(page.locator("#discover-result .mt-card")).to_have_count(0)
+
+
+def say(page: Page, words: str) -> None:
+    """One turn of the conversation, answered."""
+    page.locator("#chat-query textarea").fill(words)
+    run(page, "chat-run", "chat-result")
+
+
+def chips(page: Page) -> list[str]:
+    return page.locator("#chat-result .mt-part-words").all_inner_texts()
+
+
+def test_a_conversation_is_refined_by_words_chips_and_clicks(page: Page, site: Site) -> None:
+    open_tab(page, site, "chat")
+    result = page.locator("#chat-result")
+    say(page, "a comedy from before 1990")
+    assert chips(page) == ["comedy", "before 1990"]
+    expect(page.locator("#chat-query textarea")).to_have_value("")
+    say(page, "in French")
+    assert chips(page) == ["comedy", "before 1990", "in French"]
+    expect(result.locator(".mt-said li")).to_have_text(["a comedy from before 1990", "in French"])
+
+    result.get_by_role("button", name="Remove in French").click()
+    expect(result.locator(".mt-part-words")).to_have_text(["comedy", "before 1990"])
+    result.get_by_role("button", name="before 1990", exact=True).click()
+    page.keyboard.press("Escape")
+    result.get_by_role("button", name="before 1990", exact=True).click()
+    page.keyboard.type("before 1980")
+    page.keyboard.press("Enter")
+    expect(result.locator(".mt-part-words")).to_have_text(["comedy", "before 1980"])
+
+    cards = result.locator(".mt-card")
+    second = cards.nth(1).get_attribute("data-film") or ""
+    result.get_by_role("button", name="Not ").nth(1).click()
+    expect(result.locator(".mt-part-words")).to_have_count(3)
+    expect(result.locator(f'.mt-card[data-film="{second}"]')).to_have_count(0)
+    cards.first.click()
+    page.locator("#mt-film .mt-film").wait_for()
+    page.keyboard.press("Escape")
+
+    result.get_by_role("button", name="Start over").click()
+    expect(result.locator(".mt-part")).to_have_count(0)
+    expect(result.locator(".mt-question")).to_contain_text("in the mood for")
+
+
+def test_a_conversation_asks_back_and_takes_the_answer(page: Page, site: Site) -> None:
+    open_tab(page, site, "chat")
+    say(page, "something good")
+    suggestions = page.locator("#chat-result .mt-question .mt-example")
+    expect(suggestions).to_have_count(4)
+    suggestions.first.click()
+    expect(page.locator("#chat-result .mt-part")).to_have_count(1)
+    say(page, "from before 1900")
+    expect(page.locator("#chat-result .mt-notice")).to_contain_text("The catalogue has no")
+    page.locator("#chat-result .mt-question .mt-example").filter(has_text="before 1900").click()
+    page.locator("#chat-result .mt-card").first.wait_for()
 
 
 def test_the_examples_of_the_tabs_with_posters(page: Page, site: Site) -> None:
@@ -204,6 +264,26 @@ def test_about_shows_every_model_card(page: Page, site: Site) -> None:
         expect(page.locator("#about-result")).to_contain_text(card["title"])
 
 
+def test_about_shows_the_evaluation_of_a_measured_bundle(page: Page, site: Site, small_bundle: Path) -> None:
+    subprocess.run(matinee_command("evaluate", "genre", "--bundle", str(small_bundle)), check=True)
+    try:
+        open_tab(page, site, "about")
+        section = page.locator("#about-evaluation .mt-model-card")
+        section.locator("summary", has_text="Genre").click()
+        expect(section.locator(".mt-metrics").first).to_contain_text("poster → genres: mAP")
+        with page.expect_popup() as opened:
+            section.get_by_role("link", name="The whole report").click()
+        whole = opened.value
+        expect(whole.locator("h2", has_text="Genre")).to_be_visible()
+        expect(whole.locator(".plots svg").first).to_be_visible()
+        expect(whole.locator(".confusion").first).to_be_visible()
+    finally:
+        report = report_of(small_bundle)
+        shutil.rmtree(report.with_suffix(".cards"))
+        for suffix in (".json", ".md", ".html"):
+            report.with_suffix(suffix).unlink()
+
+
 def test_a_film_opens_beside_the_wall_and_starts_the_next_search(page: Page, site: Site) -> None:
     open_tab(page, site, "discover")
     page.locator("#discover-examples .mt-example").first.click()
@@ -244,6 +324,7 @@ def test_a_button_without_input_says_what_is_missing(page: Page, site: Site) -> 
     open_tab(page, site, "discover")
     for tab, button, words in (
         ("discover", "discover-run", "Say what you would like to see"),
+        ("chat", "chat-run", "Say what you would like to see"),
         ("poster", "poster-multi", "Choose a poster first"),
         ("plot", "plot-single", "Write or paste a plot first"),
         ("both", "both-multi", "Give a poster, a plot, or both"),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from bundles import BARE_FILM, NUM_FILMS, PEOPLE
+from bundles import BARE_FILM, NUM_FILMS, OTHER_PLOT, PEOPLE
 
 from matinee.bundle import Bundle, open_bundle
 from matinee.errors import NotFound
@@ -113,6 +113,42 @@ def test_discovery_names_its_channels_and_quotes_the_plot(bundle: Bundle) -> Non
     assert "plot" in top.channels
     quote = top.why.split("“")[1].split("”")[0]
     assert quote in (bundle.film(top.id).plot or "")
+
+
+def test_a_long_description_with_talk_around_it_finds_the_plot_of_another_author(bundle: Bundle) -> None:
+    film, plot = OTHER_PLOT
+    text = (
+        "Hi, what was the name of this movie? I saw it on TV years ago with my sister and cannot remember the title. "
+        "There was a man in a lighthouse who had a seal, and some smugglers took his lamp away in the storm. Thanks!"
+    )
+    answer = bundle.discover(text, k=5)
+    assert answer.films[0].id == film and "plot" in answer.films[0].channels and not answer.nothing_fits
+    assert answer.films[0].why.split("“")[1].split("”")[0] in plot
+    assert bundle.film(film).other_plots == (plot,)
+
+
+def test_the_popularity_prior_can_be_switched_off(bundle: Bundle) -> None:
+    asked = "a haunted family wakes a demon in an abandoned asylum"
+    with_prior, without = bundle.discover(asked, k=60), bundle.discover(asked, k=60, popularity=False)
+    scores = {hit.id: hit.score for hit in without.films}
+    popularity = bundle.search_store.films.popularity
+    for hit in with_prior.films:
+        if hit.id in scores:
+            gained = hit.score - scores[hit.id]
+            known = popularity[bundle.search_store.films.row_of(hit.id)]
+            assert abs(gained) < 1.5 if known else abs(gained) < 1.0
+    assert [hit.id for hit in with_prior.films] != [hit.id for hit in without.films]
+    assert without.request["popularity"] is False
+
+
+def test_a_poster_fits_the_plots_of_its_genre_better(bundle: Bundle) -> None:
+    horror, _ = bundle.poster("local:4")
+    fits = bundle.poster_fits_plot(horror, "An old priest must wake a demon in a fogbound cellar.")
+    differs = bundle.poster_fits_plot(horror, "Two pen friends must fall in love one summer in Venice.")
+    assert fits.better_than > differs.better_than
+    assert fits.probability is None or (differs.probability or 0) < fits.probability <= 1
+    own = bundle.joint_vector(poster=horror) @ bundle.joint_vector(plot=bundle.film("local:4").plot)
+    assert -1 <= own <= 1
 
 
 def test_a_name_finds_the_persons_films_first(bundle: Bundle) -> None:

@@ -115,7 +115,7 @@ def _verdict(check: Json) -> str:
         False: ("Not a film poster", "no"),
         None: ("Not sure", "unsure"),
     }[check["valid"]]
-    reasons = "".join(f"<li>{text(reason['detail'])}</li>" for reason in check["reasons"])
+    reasons = "".join(f"<li>{text(reason['detail'])}{_film_link(reason)}</li>" for reason in check["reasons"])
     score = check["score"]
     return (
         f"<h2 class='mt-heading mt-{kind}'>{words}</h2>"
@@ -125,6 +125,13 @@ def _verdict(check: Json) -> str:
         f"<i style='width:{100 * score:.1f}%'></i></span>"
         + (f"<ul class='mt-reasons'>{reasons}</ul>" if reasons else "")
     )
+
+
+def _film_link(reason: Json) -> str:
+    """Opens the film that a reason names."""
+    if not reason.get("film"):
+        return ""
+    return f" <button type='button' class='mt-link' data-film='{text(reason['film'])}'>Show the film</button>"
 
 
 def _model_line(answer: Json) -> str:

@@ -35,16 +35,17 @@ def poster(film: Mapping[str, Any]) -> str:
     return f"<span class='mt-poster'>{typeset}{image}</span>"
 
 
-def card(film: Mapping[str, Any]) -> str:
-    """One film of a wall; a click opens it."""
+def card(film: Mapping[str, Any], *, number: int | None = None, after: str = "") -> str:
+    """One film of a wall; a click opens it. `number`: its place; `after`: HTML for what else can be done with it."""
     year = f" <span class='mt-year'>({text(film['year'])})</span>" if film.get("year") else ""
     chips = "".join(f"<span class='mt-chip mt-chip-{text(c)}'>{text(c)}</span>" for c in film.get("channels", ()))
+    place = f"<span class='mt-number'>{number}</span> " if number is not None else ""
     why = f"<span class='mt-why'>{text(film['why'])}</span>" if film.get("why") else ""
     return (
         f"<li><button type='button' class='mt-card' data-film='{text(film['id'])}' "
         f"aria-label='Open {text(label(film))}'>{poster(film)}"
-        f"<span class='mt-title'>{text(film['title'])}{year}</span>{why}"
-        f"<span class='mt-chips'>{chips}</span></button></li>"
+        f"<span class='mt-title'>{place}{text(film['title'])}{year}</span>{why}"
+        f"<span class='mt-chips'>{chips}</span></button>{after}</li>"
     )
 
 

@@ -1,4 +1,4 @@
-"""Model cards: what a model learned from, how well it does, where it ends."""
+"""Model cards: what a model learned from, how well it does, where it ends; and the evaluation of all of them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,39 @@ def _model_card(model: Json) -> str:
     return f"<section class='mt-model-card'>{''.join(parts)}</section>"
 
 
+def evaluation(report: Json) -> str:
+    """The evaluation's figures in short, and the way to the whole report."""
+    parts = [
+        "<h3>Measured again, through the calls that these pages make</h3>",
+        f"<p>{text(report['data'].get('films', ''))}.</p>"
+        "<p><a href='evaluation' target='_blank' rel='noopener'>The whole report</a> has every figure, label by label, "
+        "reliability, confusion and the worst mistakes.</p>",
+    ]
+    for section in report["sections"]:
+        rows = [row for row in report["rows"] if row["protocol"] == section["name"] and row["ours"] is not None]
+        if rows:
+            figures = _metrics([_as_metric(row) for row in rows])
+            parts.append(
+                f"<details class='mt-details'><summary>{text(section['title'])}: {len(rows)} figures</summary>"
+                f"{figures}<p class='mt-quiet'>{text(section['about'])}</p></details>"
+            )
+    return f"<section class='mt-model-card' id='evaluation'>{''.join(parts)}</section>"
+
+
+def _as_metric(row: Json) -> Json:
+    low, high = row["interval"] or (None, None)
+    return {
+        "name": f"{row['work']}: {row['metric']}",
+        "value": row["ours"],
+        "low": low,
+        "high": high,
+        "count": row["n"],
+        "unit": "items",
+        "baselines": row["baselines"],
+        "higher_is_better": row["better"] == "higher",
+    }
+
+
 def _metrics(metrics: Sequence[Json]) -> str:
     """Figures as bands on one scale from 0 to 1, each beside its plain rows."""
     rows = []
@@ -59,10 +92,13 @@ def _metrics(metrics: Sequence[Json]) -> str:
             for name, plain in baselines.items()
         )
         beside = "; ".join(f"{name} {plain:.2f}" for name, plain in baselines.items())
+        measured_on = ", ".join(
+            filter(None, [metric.get("part"), f"{metric['count']:,} {metric.get('unit', 'films')}"])
+        )
         direction = "" if metric.get("higher_is_better", True) else ", lower is better"
         rows.append(
-            f"<tr><th scope='row'>{text(metric['name'])}<span class='mt-quiet'>{text(metric.get('part', ''))}, "
-            f"{metric['count']:,} films{direction}</span></th><td><strong>{value:.2f}</strong></td>"
+            f"<tr><th scope='row'>{text(metric['name'])}<span class='mt-quiet'>{text(measured_on)}{direction}"
+            f"</span></th><td><strong>{value:.2f}</strong></td>"
             f"<td><span class='mt-bar mt-figure'>{band}"
             f"<u style='left:{100 * value / scale:.1f}%'></u>{marks}</span></td>"
             f"<td class='mt-quiet'>{text(beside)}</td></tr>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from .. import html
-from ..client import Problem
+from ..client import NOT_FOUND, Problem
 from ..parts import Pages, on
 
 
@@ -18,12 +18,22 @@ def build(pages: Pages, tab: gr.Tab) -> None:
         "which you can script.</p>",
         apply_default_css=False,
     )
+    measured = gr.HTML("", elem_id="about-evaluation", apply_default_css=False)
     result = gr.HTML(html.hint("The model cards appear here."), elem_id="about-result", apply_default_css=False)
 
-    def show() -> str:
+    def show() -> tuple[str, str]:
         try:
-            return html.cards(pages.api.cards())
+            return _evaluation(pages), html.cards(pages.api.cards())
         except Problem as problem:
-            return html.problem_card(problem)
+            return "", html.problem_card(problem)
 
-    on(tab.select, show, None, result)
+    on(tab.select, show, None, [measured, result])
+
+
+def _evaluation(pages: Pages) -> str:
+    try:
+        return html.evaluation(pages.api.evaluation())
+    except Problem as problem:
+        if problem.status != NOT_FOUND:
+            raise
+        return f"<p class='mt-notice'>{html.text(problem.detail)}</p>"

@@ -6,6 +6,7 @@ continues with them. OUT itself appears (or is replaced) at the very end, comple
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 import matinee
 from matinee import _core
 from matinee.bundle.assemble import (
+    CheckImages,
     described,
     labelled_films,
     poster_images,
@@ -29,26 +31,28 @@ from matinee.bundle.assemble import (
     save_head,
     search_vectors,
     text_key,
-    whole_views,
 )
 from matinee.bundle.cache import Encoded, Encoding, encode_all
 from matinee.bundle.collect import MEDIA_TYPES, Material, PlotTexts, collect
 from matinee.bundle.features import Encoders
 from matinee.bundle.manifest import FILE_NAME, FORMAT, Manifest
-from matinee.bundle.opened import CARDS, FILMS, HEADS, POSTERS, Bundle
+from matinee.bundle.opened import CARDS, FILMS, HEADS, LEARNED_IMAGES, POSTERS, SIGNATURES, Bundle
 from matinee.bundle.poster_view import VIEW_VERSION
 from matinee.bundle.swap import put_in_place, recover, sync_tree
 from matinee.bundle.verify import entry_of, verify
 from matinee.catalog.frozen import FilmTable, PosterSpan, write_films
 from matinee.catalog.report import BuildReport
 from matinee.catalog.source_file import SourceFile, load_source_file
-from matinee.errors import InvalidArgument, IoError
+from matinee.errors import InvalidArgument, IoError, MatineeError
 from matinee.genre.train import Provenance, train_genres
+from matinee.heads.split import part_of, parts_of
 from matinee.index import Index
 from matinee.posters.check import CHECK_NAME
+from matinee.posters.duplicates import NUM_CANDIDATES, thumbnail, with_bound
 from matinee.posters.train import train_poster_check
 from matinee.search import store as search_files
 from matinee.search.fit import SearchVectors, fit_bound, fit_space, joint_vectors, space_card
+from matinee.search.store import Space
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (step, done, total or None); raise KeyboardInterrupt in it to stop."""
@@ -137,7 +141,7 @@ class _Job:
             texts = PlotTexts.of(material.films)
             plots = self._encode_texts(texts.text)
         dimension = self.encoders.image.own_dimension
-        vectors = search_vectors(material, whole_views(images, dimension), texts, plots, dimension)
+        vectors = search_vectors(material, images, texts, plots, dimension)
         with self._step("write films"):
             films = self._write_films(folder, material)
         with self._step("train"):
@@ -182,6 +186,20 @@ class _Job:
             del material.negatives[key]
         return encoded
 
+    def _encode_made(self, material: Material, seen: CheckImages) -> Encoded:
+        """The images that the poster check is trained on beside those of the sources."""
+        model = self.encoders.entry("image")
+        made = {image.key: image for image in seen.made}
+        encoding = Encoding(
+            namespace=f"made {model.sha256} {model.precision} view {VIEW_VERSION}",
+            load=lambda key: made[key].view(material.images),
+            encode=self.encoders.encode_styles,
+            num_buckets=_POSTER_BUCKETS,
+        )
+        return encode_all(
+            list(made), encoding, self.work / "cache", lambda done, total: self.progress("alter images", done, total)
+        )
+
     def _encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         model = self.encoders.entry("text")
         by_key = {text_key(text): text for text in texts}
@@ -224,9 +242,8 @@ class _Job:
         image = described(self.encoders, "image")
         text = described(self.encoders, "text")
         provenance = Provenance(data, {"poster": image, "plot": text, "both": f"{image}; {text}"}, self.source.demo)
-        dimension = self.encoders.image.own_dimension
         genres = train_genres(
-            labelled_films(material, images, vectors, dimension),
+            labelled_films(material, vectors),
             provenance,
             lambda done, total: self.progress("train genre heads", done, total),
         )
@@ -235,19 +252,29 @@ class _Job:
         names = [save_head(folder, item.head, item.card) for item in genres.heads]
         missing = dict(genres.missing)
         self.progress("train poster check", 0, None)
-        seen = poster_images(material, whole_views(images, dimension))
-        check = train_poster_check(seen, data=data, encoder=image, demo=self.source.demo)
+        seen = CheckImages.of(material)
+        own = Encoded({key: self.encoders.style_of(vector) for key, vector in images.vectors.items()}, images.errors)
+        check = train_poster_check(
+            poster_images(material, seen, own, self._encode_made(material, seen)),
+            data=data,
+            encoder=image,
+            demo=self.source.demo,
+        )
         if isinstance(check, str):
             missing[CHECK_NAME] = check
         else:
             names.append(save_head(folder, check.head, check.card))
-            if check.kinds is not None:
-                names.append(save_head(folder, check.kinds, None))
+            more = [*check.unseen, *([check.kinds] if check.kinds is not None else [])]
+            names += [save_head(folder, head, None) for head in more]
+            learned = sorted(key for key in material.negatives if part_of(key) != "test")
+            (folder / LEARNED_IMAGES).write_text(json.dumps(learned, indent=0), encoding="utf-8")
         return names, missing
 
     def _index(self, folder: Path, films: FilmTable, material: Material, vectors: SearchVectors) -> None:
         trainable = np.array([film.id in material.trainable for film in material.films], dtype=bool)
-        space, metrics, how = fit_space(vectors, [film.id for film in material.films], trainable)
+        space, metrics, how = fit_space(
+            vectors, [film.id for film in material.films], trainable, self.encoders.encode_texts
+        )
         for name, rows in (
             (search_files.PLOTS, vectors.plots),
             (search_files.POSTERS, space.center_poster(vectors.posters)),
@@ -256,6 +283,7 @@ class _Job:
             self.progress(f"index {name.removesuffix('.index')}", 0, None)
             if len(rows):
                 Index.build(rows, metric="cosine").save(folder / name)
+        self._write_signatures(folder, material, vectors, space)
         self.progress("set the bound of 'nothing fits'", 0, None)
         (folder / search_files.SPACE).write_bytes(space.to_bytes())
         opened = search_files.SearchStore.open(folder, films)
@@ -273,6 +301,26 @@ class _Job:
         )
         save_card(folder, card)
 
+    def _write_signatures(self, folder: Path, material: Material, vectors: SearchVectors, space: Space) -> None:
+        self.progress("see posters small", 0, None)
+        if not len(vectors.poster_film):
+            return
+        thumbnails = []
+        for row in vectors.poster_film.tolist():
+            view = material.images.view(material.posters[row])
+            if isinstance(view, MatineeError):
+                raise view  # it could be read when it was encoded
+            thumbnails.append(thumbnail(view))
+        index = Index.open(folder / search_files.POSTERS)
+        centred = space.center_poster(vectors.posters)
+        ids = [material.films[row].id for row in vectors.poster_film.tolist()]
+
+        def propose(row: int) -> list[int]:
+            return [found for found, _ in index.search(centred[row : row + 1], NUM_CANDIDATES + 1).pairs()]
+
+        signatures = with_bound(np.stack(thumbnails), parts_of(ids) != "test", propose)
+        (folder / SIGNATURES).write_bytes(signatures.to_bytes())
+
     def _finish(
         self, folder: Path, material: Material, vectors: SearchVectors, heads: list[str], missing: dict[str, str]
     ) -> Manifest:
@@ -288,7 +336,7 @@ class _Job:
             counts={
                 "films": len(material.films),
                 "posters": len(material.posters),
-                "plots": int(vectors.plot_whole.sum()),
+                "plots": int(vectors.own_whole.sum()),
                 "plot rows": len(vectors.plots),
                 "negatives": len(material.negatives),
             },

@@ -51,27 +51,32 @@ class Images:
 
 @dataclass(frozen=True)
 class PlotTexts:
-    """The texts that stand for plots: one a sentence, and the whole of every plot of several sentences."""
+    """The texts that stand for plots: one a sentence, and the whole of every plot of several sentences.
+
+    A film's own plot comes first, those of other authors after it.
+    """
 
     film: list[int]  # row of the film, ascending
+    number: list[int]  # 0: the film's own plot; n: the n-th of its other plots
     span: list[tuple[int, int]]
     whole: list[bool]
     text: list[str]
 
     @classmethod
     def of(cls, films: list[Film]) -> PlotTexts:
-        texts = cls([], [], [], [])
+        texts = cls([], [], [], [], [])
         for row, film in enumerate(films):
-            plot = film.plot or ""
-            spans = pieces(plot)
-            for begin, end in spans:
-                texts._add(row, (begin, end), len(spans) == 1, plot[begin:end])
-            if len(spans) > 1:
-                texts._add(row, (spans[0][0], spans[-1][1]), True, plot)
+            for number, plot in enumerate((film.plot, *film.other_plots) if film.plot else ()):
+                spans = pieces(plot)
+                for begin, end in spans:
+                    texts._add((row, number), (begin, end), len(spans) == 1, plot[begin:end])
+                if len(spans) > 1:
+                    texts._add((row, number), (spans[0][0], spans[-1][1]), True, plot)
         return texts
 
-    def _add(self, row: int, span: tuple[int, int], whole: bool, text: str) -> None:
-        self.film.append(row)
+    def _add(self, plot: tuple[int, int], span: tuple[int, int], whole: bool, text: str) -> None:
+        self.film.append(plot[0])
+        self.number.append(plot[1])
         self.span.append(span)
         self.whole.append(whole)
         self.text.append(text)

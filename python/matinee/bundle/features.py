@@ -149,16 +149,16 @@ class Encoders:
         return EncodingStatistics(batching, self._remembered_texts.statistics())
 
     def encode_views(self, views: Sequence[Pixels | MatineeError]) -> tuple[Floats, list[Exception | None]]:
-        """(B, D + E) of poster views: `features` and `details`, side by side; an error stays one, its row zeros."""
+        """(B, 2 E) of poster views: the whole view and `details`, side by side; an error stays one, its row zeros."""
         encoder = self.image
         good = [i for i, view in enumerate(views) if not isinstance(view, MatineeError)]
         looks = [[view, *closer_views(view)] for view in views if not isinstance(view, MatineeError)]
-        vectors = np.zeros((len(views), encoder.own_dimension + encoder.dimension), np.float32)
+        vectors = np.zeros((len(views), 2 * encoder.dimension), np.float32)
         errors: list[Exception | None] = [view if isinstance(view, MatineeError) else None for view in views]
         encoded = encoder.encode([look for several in looks for look in several])
         found = encoded.vectors.reshape(len(good), -1, encoder.dimension) if good else encoded.vectors
         for place, several in zip(good, found, strict=True):
-            vectors[place] = np.concatenate([several[0][: encoder.own_dimension], several.mean(axis=0)])
+            vectors[place] = np.concatenate([several[0], several.mean(axis=0)])
         for number, error in enumerate(encoded.errors):
             if error is not None:
                 errors[good[number // len(looks[0])]] = error
@@ -167,6 +167,28 @@ class Encoders:
     def features(self, seen: SeenImage) -> Floats:
         """Features (D,) of one image; the last few are remembered."""
         return self._whole_view(seen)[: self.image.own_dimension]
+
+    def encode_styles(self, views: Sequence[Pixels | MatineeError]) -> tuple[Floats, list[Exception | None]]:
+        """(B, S) of poster views as `style_of` takes them; an error stays one, its row zeros."""
+        good = [i for i, view in enumerate(views) if not isinstance(view, MatineeError)]
+        encoded = self.image.encode([views[i] for i in good])  # type: ignore[misc]
+        vectors = np.zeros((len(views), self.image.dimension), np.float32)
+        errors: list[Exception | None] = [view if isinstance(view, MatineeError) else None for view in views]
+        if good:
+            vectors[good] = encoded.vectors
+        for place, error in zip(good, encoded.errors, strict=True):
+            errors[place] = error
+        return self.style_of(vectors), errors
+
+    def style(self, seen: SeenImage) -> Floats:
+        """(S,) of one image: colours, textures and lettering, which tell a poster from another image; remembered."""
+        return self.style_of(self._whole_view(seen))
+
+    def style_of(self, vectors: Floats) -> Floats:
+        """(…, S) of whole views (…, E): what the encoder's stages see, or all of it where it has none."""
+        encoder = self.image
+        begin = encoder.own_dimension if encoder.own_dimension < encoder.dimension else 0
+        return vectors[..., begin : encoder.dimension]
 
     def details(self, seen: SeenImage) -> Floats:
         """(E,) of one image: the mean over the whole and closer views, stages of the encoder included; remembered."""

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from matinee.errors import FormatError, IoError, NotFound
 
 FILE_NAME = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 """1: films.sqlite, posters.bin, plots/posters/joint.index, search.safetensors, heads/, cards/, build_report.
-2: genre heads stand on genre-poster-experts and genre-plot-experts in heads/."""
+2: genre heads stand on genre-poster-experts and genre-plot-experts in heads/.
+3: the poster check stands on what the encoder's stages see; duplicates.safetensors."""
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 

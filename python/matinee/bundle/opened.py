@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from matinee.answers import FilmList, GenreAnswer, Labels, PosterCheck
+from matinee.answers import FilmList, GenreAnswer, Labels, PlotPosterFit, PosterCheck
 from matinee.batching import BatchOptions
 from matinee.bundle.features import Encoders, EncodingStatistics, ImageLike, SeenImage, see
 from matinee.bundle.manifest import Manifest
+from matinee.bundle.poster_view import poster_view
 from matinee.bundle.verify import Verify, verify
 from matinee.catalog.film import Film
 from matinee.catalog.frozen import FilmTable
@@ -24,21 +28,26 @@ from matinee.genre.infer import answer, disagreement
 from matinee.genre.labels import LABELS, SOURCES, Evidence, experts_name, head_name
 from matinee.heads import Head, ModelCard
 from matinee.posters.check import (
-    ACCEPT_FROM,
     CHECK_NAME,
     KIND_NAME,
-    REJECT_BELOW,
-    STRANGE_FROM,
+    SETTINGS,
+    WITHOUT,
     check_pixels,
     check_vector,
+    with_duplicate,
 )
+from matinee.posters.duplicates import NUM_CANDIDATES, Signatures, thumbnail
+from matinee.search.dialogue import ChatAnswer, ConversationState, Dialogue
 from matinee.search.discover import discover
+from matinee.search.pair import pair_fit
 from matinee.search.request import clean_text, has_words, text_vector
 from matinee.search.similar import similar
 from matinee.search.store import SearchStore
 from matinee.where import Where
 
 FILMS, POSTERS, HEADS, CARDS = "films.sqlite", "posters.bin", "heads", "cards"
+SIGNATURES = "duplicates.safetensors"
+LEARNED_IMAGES = "learned_images.json"  # sha256 of the other images that the poster check was fitted on
 _FILMS_A_READ = 500
 
 
@@ -77,8 +86,11 @@ class Bundle:
             for source in SOURCES
             if f"{HEADS}/{experts_name(source)}.safetensors" in self._manifest.files
         }
+        self._signatures = Signatures.load(path / SIGNATURES) if SIGNATURES in self._manifest.files else None
+        if self._signatures is not None and len(self._signatures.thumbnails) != len(self._store.space.poster_film):
+            raise FormatError(f"{path / SIGNATURES}: expected a thumbnail for every poster; build the bundle again")
         check = self._heads.get(CHECK_NAME)
-        if check is not None and not {ACCEPT_FROM, REJECT_BELOW, STRANGE_FROM} <= set(check.settings):
+        if check is not None and not set(check.settings) >= SETTINGS:
             raise FormatError(f"{paths[CHECK_NAME]}: expected the bounds of a poster check; build it again")
         self._cards = [ModelCard.load(path / CARDS / name) for name in self._listed(CARDS) if name.endswith(".json")]
         entries = self._manifest.models
@@ -124,10 +136,13 @@ class Bundle:
         return list(self._cards)
 
     def warm_up(self) -> None:
-        """Loads the encoders, so that the first request is as quick as the next. Raises what loading raises."""
+        """Loads the encoders and what a conversation needs, so that the first request is as quick as the next.
+
+        Raises what loading raises.
+        """
         self._same_process()
         self._encoders.encode_texts(["warm up"])
-        _ = self._encoders.image
+        _ = self._encoders.image, self._dialogue
 
     def encoding_statistics(self) -> EncodingStatistics:
         """What the encoders have done since the bundle was opened."""
@@ -220,6 +235,34 @@ class Bundle:
         self._head(CHECK_NAME)
         return self._check(see("check_poster: image", image))
 
+    def unseen_kind_scores(self, image: ImageLike) -> dict[str, float]:
+        """For every kind of other images, the log-odds of 'poster' by a check that has learned from all but that kind.
+
+        They are not calibrated: for measuring, not for deciding. Raises what `check_poster` raises.
+        """
+        style = self.check_features(image)
+        heads = {name: head for name, head in self._heads.items() if name.startswith(WITHOUT)}
+        return {name.removeprefix(WITHOUT): float((head.weight @ style + head.bias)[0]) for name, head in heads.items()}
+
+    def check_features(self, image: ImageLike) -> NDArray[np.float32]:
+        """(S,) what the poster check sees of an image. Raises what decoding it raises."""
+        self._same_process()
+        return self._encoders.style(see("check_features: image", image))
+
+    def learned_images(self) -> frozenset[str]:
+        """The sha256 of the files of the other images that the poster check was fitted on."""
+        if LEARNED_IMAGES not in self._manifest.files:
+            return frozenset()
+        return frozenset(json.loads((self._path / LEARNED_IMAGES).read_text(encoding="utf-8")))
+
+    def copy_of(self, image: ImageLike, *, besides: str | None = None) -> Film | None:
+        """The film whose poster the image is nearly, compressed again, cut, resized or lettered anew; None for none.
+
+        besides: id of a film that is passed over. Raises what decoding the image raises.
+        """
+        self._same_process()
+        return self._copy_of(see("copy_of: image", image), None if besides is None else self.film(besides).id)
+
     def similar(
         self,
         film: str | Sequence[str] | None = None,
@@ -251,15 +294,82 @@ class Bundle:
             where=where,
         )
 
-    def discover(self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None) -> FilmList:
+    def discover(
+        self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None, *, popularity: bool = True
+    ) -> FilmList:
         """Films that fit a request in plain words, best first; `nothing_fits` where none does.
 
+        popularity: among films that fit about alike, those that more people have rated come first.
         Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
         """
         self._same_process()
-        return discover(self._store, text, encode=self._encoders.encode_request, k=k, where=where)
+        return discover(
+            self._store, text, encode=self._encoders.encode_request, k=k, where=where, popularity=popularity
+        )
+
+    # Vectors
+
+    @property
+    def search_store(self) -> SearchStore:
+        """The indexes that searches read."""
+        return self._store
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(B, T) unit rows of texts, as the bundle's plots are encoded; the last ones are remembered."""
+        self._same_process()
+        return self._encoders.encode_request(texts)
+
+    def poster_features(self, poster: ImageLike) -> NDArray[np.float32]:
+        """(D,) of a poster, as the bundle's own are encoded. Raises what decoding the image raises."""
+        self._same_process()
+        return self._encoders.features(see("poster_features: poster", poster))
+
+    def joint_vector(self, *, plot: str | None = None, poster: ImageLike | None = None) -> NDArray[np.float32]:
+        """(T,) of a plot or of a poster in the joint space: the cosine of two tells how well they fit each other.
+
+        Raises InvalidArgument unless exactly one is given, NotFound for a poster where the catalogue had too few pairs
+        to learn from, what decoding the image raises.
+        """
+        self._same_process()
+        if (plot is None) == (poster is None):
+            raise InvalidArgument("joint_vector: expected a plot or a poster, one of them")
+        space = self._store.space
+        if plot is not None:
+            return space.text_to_joint(text_vector(self._encoders.encode_request, _plot("joint_vector", plot)))
+        if not space.has_posters_in_joint:
+            raise NotFound("joint_vector: this catalogue had too few films with plot and poster to learn from")
+        assert poster is not None
+        return space.poster_to_joint(self._encoders.details(see("joint_vector: poster", poster)))
+
+    def poster_fits_plot(self, poster: ImageLike, plot: str) -> PlotPosterFit:
+        """How well a poster fits a plot, learned from the catalogue's own pairs.
+
+        Raises InvalidArgument for an empty plot, NotFound where the catalogue had too few pairs to learn from, what
+        decoding the image raises.
+        """
+        if not self._store.space.has_posters_in_joint:
+            raise NotFound("poster_fits_plot: this catalogue had too few films with plot and poster to learn from")
+        return pair_fit(self._store, self.joint_vector(plot=plot), self.joint_vector(poster=poster))
+
+    def chat(
+        self, message: str = "", state: ConversationState | dict[str, Any] | None = None, *, k: int = 12
+    ) -> ChatAnswer:
+        """A turn of a conversation: what `message` makes of the request in `state`, and at most `k` films for it.
+
+        state: that of the last answer, changed or not; None begins a conversation. Nothing is kept between turns. An
+        empty message answers for the state as it is.
+        Raises InvalidArgument for a message of more than 20,000 characters, a state that is none, k outside 1 … 1000;
+        NotFound where the state names a film to come near to that is not in the catalogue.
+        """
+        self._same_process()
+        return self._dialogue.answer(message, state, k=k)
 
     # Inside
+
+    @cached_property
+    def _dialogue(self) -> Dialogue:
+        """Read from all films when first asked for; two threads at once make the same."""
+        return Dialogue(self._store, self._encoders.encode_request)
 
     def _check(self, seen: SeenImage) -> PosterCheck:
         head = self._heads[CHECK_NAME]
@@ -267,8 +377,20 @@ class Bundle:
         if plain is not None:
             return plain
         height, width = seen.pixels.shape[:2]
-        features = self._encoders.features(seen)
-        return check_vector(head, self._heads.get(KIND_NAME), features, width=width, height=height)
+        style = self._encoders.style(seen)
+        check = check_vector(head, self._heads.get(KIND_NAME), style, width=width, height=height)
+        known = self._copy_of(seen)
+        return check if known is None else with_duplicate(check, known.id, known.label)
+
+    def _copy_of(self, seen: SeenImage, besides: str | None = None) -> Film | None:
+        if self._signatures is None or self._store.posters is None:
+            return None
+        query = self._store.space.center_poster(self._encoders.features(seen))
+        near = [row for row, _ in self._store.posters.search(query[None], NUM_CANDIDATES + 1).pairs()]
+        films = {row: self._films.films([int(self._store.space.poster_film[row])])[0] for row in near}
+        near = [row for row in near if films[row].id != besides][:NUM_CANDIDATES]
+        row = self._signatures.copy_of(thumbnail(poster_view(seen.pixels)), near)
+        return None if row is None else films[row]
 
     def _head(self, name: str) -> Head:
         try:
@@ -293,7 +415,10 @@ class Bundle:
         if "plot" in self._experts and self._experts["plot"].dimension != text:
             got = self._experts["plot"].dimension
             raise FormatError(f"{self._path / HEADS / experts_name('plot')}: expected {text} inputs, got {got}")
+        of_check = (head.dimension for name, head in self._heads.items() if name.startswith((CHECK_NAME, KIND_NAME)))
+        style = next(of_check, image)  # the encoder says how much the check sees: the same for all its heads
         by_prefix = {"genre-poster": of_poster, "genre-plot": of_plot, "genre-both": of_poster + of_plot}
+        by_prefix |= {CHECK_NAME: style, KIND_NAME: style}
         for name, head in self._heads.items():
             expected = next((size for prefix, size in by_prefix.items() if name.startswith(prefix)), image)
             if head.dimension != expected:

@@ -14,7 +14,7 @@ from matinee import _core
 
 Pixels = NDArray[np.uint8]
 
-VIEW_VERSION = 2
+VIEW_VERSION = 3
 """Part of the key of cached vectors: raise it when the view changes."""
 
 _WIDTH, _HEIGHT = 185, 278  # the thumbnails of TMDB and of the course's data set

@@ -103,14 +103,17 @@ class Catalog:
             return connection.execute(sa.select(sa.func.count()).select_from(_film)).scalar_one()
 
     def films(self) -> Iterator[Film]:
-        """All films in order of arrival."""
+        """All films in order of arrival; where no source says how many people rated one, its ratings are counted."""
         with self._engine.connect() as connection:
             posters = {film for (film,) in connection.execute(sa.select(_poster.c.film))}
+            ratings = sa.select(_rating.c.film, sa.func.count().label("votes")).group_by(_rating.c.film)
+            rated: dict[str, int] = {row.film: row.votes for row in connection.execute(ratings)}
             rows = connection.execution_options(yield_per=1000).execute(
                 sa.select(_film.c.facts).order_by(_film.c.number)
             )
             for (facts,) in rows:
-                yield Film.model_validate({**facts, "has_poster": facts["id"] in posters})
+                votes = facts.get("votes") or rated.get(facts["id"])
+                yield Film.model_validate({**facts, "has_poster": facts["id"] in posters, "votes": votes})
 
     def film(self, film_id: str) -> Film:
         """One film by id or alias. Raises NotFound."""
@@ -295,10 +298,24 @@ def merge_films(known: Film, other: Film) -> Film:
             update[name] = theirs  # a title nobody vouches for stands in for one that is not known
             provenance[name] = other.provenance[name]
             continue
+        if name == "other_plots":
+            continue
         if getattr(known, name) in (None, ()) and theirs not in (None, ()):
             update[name] = theirs
             if name in other.provenance:
                 provenance[name] = other.provenance[name]
+    plot = update.get("plot", known.plot)
+    plots = dict.fromkeys(
+        text for text in (*known.other_plots, other.plot, *other.other_plots) if text and text != plot
+    )
+    if tuple(plots) != known.other_plots:
+        update["other_plots"] = tuple(plots)
+        origin = (
+            known.provenance.get("other_plots"),
+            other.provenance.get("plot"),
+            other.provenance.get("other_plots"),
+        )
+        provenance["other_plots"] = ", ".join(dict.fromkeys(name for name in origin if name))
     ids = dict.fromkeys((*known.aliases, other.id, *other.aliases))
     ids.pop(known.id, None)
     return known.model_copy(update={**update, "aliases": tuple(ids), "provenance": provenance})

@@ -37,6 +37,7 @@ class Film(BaseModel):
     genres: tuple[str, ...] = Field(default=(), description="Recorded genres, canonical names, source order.")
     single_genre: str | None = Field(default=None, description="The one label of a single-label data set, if any.")
     plot: str | None = None
+    other_plots: tuple[str, ...] = Field(default=(), description="Plots by other authors: searched, too.")
     tagline: str | None = None
     keywords: tuple[str, ...] = ()
     people: tuple[Person, ...] = Field(default=(), description="Billing order within a role.")
@@ -45,6 +46,9 @@ class Film(BaseModel):
     certificate: str | None = Field(default=None, description="Age rating as the source writes it: 'PG-13'.")
     budget: int | None = Field(default=None, description="US dollars.")
     revenue: int | None = Field(default=None, description="Worldwide gross in US dollars; known only after release.")
+    votes: int | None = Field(
+        default=None, description="How many people rated it, where a source says; known only after release."
+    )
     aliases: tuple[str, ...] = Field(default=(), description="Other ids of the same film.")
     has_poster: bool = False
     provenance: dict[str, str] = Field(default_factory=dict, description="Field name -> name of the source it is from.")

@@ -16,8 +16,16 @@ import numpy as np
 from matinee.catalog.film import Film
 from matinee.errors import InvalidArgument
 
-FORMAT = 1
-"""Version of the schema, kept in SQLite's user_version."""
+FORMAT = 3
+"""Version of the schema, kept in SQLite's user_version. 2: table posting; 3: film.votes."""
+
+TOKENIZER = "porter unicode61 remove_diacritics 2"
+"""How FTS5 makes terms of texts that are searched by their words."""
+
+# BM25F (Robertson, Zaragoza and Taylor, 2004): counts of all columns, each by its own length, damped together. FTS5's
+# bm25() divides by the length of the whole row: there a film with many keywords loses by them what its plot wins.
+# The constants are those of Lucene's and Anserini's baselines for short documents.
+_K1, _B = 0.9, 0.4
 
 
 _SCHEMA = f"""
@@ -27,6 +35,7 @@ CREATE TABLE film (
   title TEXT NOT NULL,
   year INTEGER,
   runtime INTEGER,
+  votes INTEGER,                    -- people who rated it
   facts TEXT NOT NULL,              -- the Film as JSON
   poster_offset INTEGER,            -- into posters.bin; NULL without a poster
   poster_length INTEGER,
@@ -37,9 +46,12 @@ CREATE TABLE alias (alias TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
 -- comparison; kind is genre, language, country, certificate, person or title. The name '' stands for any of its kind.
 CREATE TABLE fact (kind TEXT NOT NULL, name TEXT NOT NULL, films INTEGER NOT NULL, rows BLOB NOT NULL,
                    UNIQUE (kind, name));
+-- For long requests: of each term, the films that hold it (little-endian int32, ascending) and its weight there
+-- (float32), all columns together.
+CREATE TABLE posting (term TEXT PRIMARY KEY, rows BLOB NOT NULL, weights BLOB NOT NULL) WITHOUT ROWID;
 -- Contentless: the texts are in film.facts already.
 CREATE VIRTUAL TABLE film_text USING fts5(title, people, keywords, plot, content='',
-                                          tokenize='porter unicode61 remove_diacritics 2');
+                                          tokenize='{TOKENIZER}');
 -- Unstemmed and prefix-indexed, for finding a film by the first letters of its title or of a name.
 CREATE VIRTUAL TABLE film_name USING fts5(title, people, content='', prefix='2 3',
                                           tokenize='unicode61 remove_diacritics 2');
@@ -87,6 +99,7 @@ def write_films(films: Iterable[Film], path: Path, posters: Mapping[str, PosterS
             "INSERT INTO fact VALUES (?,?,?,?)",
             [(*key, len(rows), np.array(rows, "<i4").tobytes()) for key, rows in sorted(facts.items())],
         )
+        connection.executemany("INSERT INTO posting VALUES (?,?,?)", _postings(connection, count))
         for table in ("film_text", "film_name"):
             connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
         connection.commit()
@@ -117,10 +130,10 @@ def _insert(
         film = film.model_copy(update={"has_poster": span is not None})
         document = film.model_dump_json(exclude_defaults=True)
         place = (span.offset, span.length, span.media_type) if span else (None, None, None)
-        return (row, film.id, film.title, film.year, film.runtime, document, *place)
+        return (row, film.id, film.title, film.year, film.runtime, film.votes, document, *place)
 
     connection.executemany(
-        "INSERT INTO film VALUES (?,?,?,?,?,?,?,?,?)", [film_row(row, film) for row, film in numbered]
+        "INSERT INTO film VALUES (?,?,?,?,?,?,?,?,?,?)", [film_row(row, film) for row, film in numbered]
     )
     connection.executemany(
         "INSERT OR IGNORE INTO alias VALUES (?,?)", [(alias, row) for row, film in numbered for alias in film.aliases]
@@ -140,7 +153,7 @@ def _insert(
                 title,
                 people,
                 "; ".join((*film.keywords, *film.genres)),
-                " ".join(filter(None, (film.tagline, film.plot))),
+                " ".join(filter(None, (film.tagline, film.plot, *film.other_plots))),
             )
             for row, title, people, film in names
         ],
@@ -161,3 +174,34 @@ def _facts(film: Film) -> Iterator[tuple[str, str]]:
     yield from (("person", person.name) for person in film.people)
     if film.certificate:
         yield ("certificate", film.certificate)
+
+
+def _postings(connection: sqlite3.Connection, num_films: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """(term, rows, weights) of every term in film_text, BM25F over its columns."""
+    connection.execute("CREATE VIRTUAL TABLE temp.occurrence USING fts5vocab('main', 'film_text', 'instance')")
+    terms: dict[str, int] = {}
+    columns: dict[str, int] = {}
+    found = np.fromiter(
+        (
+            (terms.setdefault(term, len(terms)), row, columns.setdefault(column, len(columns)))
+            for term, row, column in connection.execute("SELECT term, doc, col FROM temp.occurrence")
+        ),
+        dtype=np.dtype([("term", "<i4"), ("row", "<i4"), ("column", "<i4")]),
+    )
+    connection.execute("DROP TABLE temp.occurrence")
+    if not len(found):
+        return
+    lengths = np.zeros((len(columns), num_films))
+    np.add.at(lengths, (found["column"], found["row"]), 1)
+    usual = lengths.sum(axis=1) / np.maximum((lengths > 0).sum(axis=1), 1)
+    shares = 1 / (1 - _B + _B * lengths[found["column"], found["row"]] / usual[found["column"]])
+    places, of_place = np.unique(found["term"].astype(np.int64) * num_films + found["row"], return_inverse=True)
+    counts = np.bincount(of_place, weights=shares)
+    term, row = places // num_films, (places % num_films).astype("<i4")
+    begins = np.searchsorted(term, np.arange(len(terms) + 1))
+    holding = np.diff(begins)
+    rarity = np.log(1 + (num_films - holding + 0.5) / (holding + 0.5))
+    weights = (rarity[term] * counts * (_K1 + 1) / (counts + _K1)).astype("<f4")
+    for name, number in sorted(terms.items()):
+        part = slice(begins[number], begins[number + 1])
+        yield name, row[part].tobytes(), weights[part].tobytes()

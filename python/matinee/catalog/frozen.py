@@ -20,8 +20,14 @@ import numpy.typing as npt
 
 from matinee.answers import Channel
 from matinee.catalog.film import Film
-from matinee.catalog.freeze import FORMAT, PosterSpan, fold, write_films
-from matinee.catalog.query_text import MAX_QUERY_TERMS, any_term_query, prefix_query, query_terms
+from matinee.catalog.freeze import FORMAT, TOKENIZER, PosterSpan, fold, write_films
+from matinee.catalog.query_text import (
+    MAX_QUERY_TERMS,
+    any_term_query,
+    description_terms,
+    prefix_query,
+    query_terms,
+)
 from matinee.errors import FormatError, InvalidArgument, NotFound
 from matinee.where import AnyAllNone, AnyNone, Range, Where
 
@@ -59,11 +65,12 @@ class FilmTable:
                 raise FormatError(
                     f"{self._path.name}: expected a film table of format {FORMAT}, got {version}; rebuild the bundle"
                 )
-            rows = self._query("SELECT id, year, runtime, poster_length IS NOT NULL FROM film ORDER BY row")
+            rows = self._query("SELECT id, year, runtime, poster_length IS NOT NULL, votes FROM film ORDER BY row")
             self._ids: list[str] = [row[0] for row in rows]
             self._years = _known([row[1] for row in rows])
             self._runtimes = _known([row[2] for row in rows])
             self._has_poster: npt.NDArray[np.bool_] = np.array([bool(row[3]) for row in rows], dtype=np.bool_)
+            self._popularity = _standard_log([row[4] for row in rows])
             self._row_of = {film_id: row for row, film_id in enumerate(self._ids)}
             if len(self._row_of) != len(rows):
                 raise FormatError(f"{self._path.name}: expected every id once")
@@ -95,6 +102,11 @@ class FilmTable:
     def has_poster(self) -> npt.NDArray[np.bool_]:
         """(N,) bool: which films have a poster."""
         return self._has_poster
+
+    @property
+    def popularity(self) -> npt.NDArray[np.float64]:
+        """(N,) how many people rated each film: standardised logarithms, 0 where that is not known."""
+        return self._popularity
 
     def film(self, film_id: str) -> Film:
         """One film by id or alias. Raises NotFound."""
@@ -203,10 +215,14 @@ class FilmTable:
 
         User text is never query syntax. Common words are dropped, and beyond MAX_QUERY_TERMS the rest of a long text is
         not looked at; a text without words matches nothing. A film of exactly that title comes first: BM25 itself
-        prefers whichever title match has the shortest plot. `allow` is a (N,) bool bitmap by row.
+        prefers whichever title match has the shortest plot. In a text too long for a title or a name all columns weigh
+        alike, and its channel is the plot: its words are chance hits in titles. `allow` is a (N,) bool bitmap by row.
         """
         if k < 1:
             raise InvalidArgument(f"match: k: expected at least 1, got {k}")
+        description = description_terms(text)
+        if description is not None:
+            return self._titled_first(text, self._described(description, k, allow), allow)[:k]
         query = any_term_query(query_terms(text))
         if query is None:
             return []
@@ -214,16 +230,51 @@ class FilmTable:
         silent = ["0.0"] * len(_COLUMNS)
         shares = [", ".join([*silent[:i], str(w), *silent[i + 1 :]]) for i, (_, w) in enumerate(_COLUMNS)]
         columns = ", ".join(f"-bm25(film_text, {share})" for share in shares)
-        total = f"bm25(film_text, {', '.join(str(weight) for _, weight in _COLUMNS)})"
+        total = f"-bm25(film_text, {', '.join(str(weight) for _, weight in _COLUMNS)})"
         self._local.allow = allow
-        passes = "" if allow is None else "AND allowed(rowid)"
-        found = f"film_text MATCH ? {passes} ORDER BY {total} LIMIT ?"
-        sql = f"SELECT rowid, -{total}, {columns} FROM film_text WHERE {found}"
+        passes = "" if allow is None or allow.all() else "AND allowed(rowid)"
+        sql = (
+            f"SELECT rowid, {total}, {columns} FROM film_text WHERE film_text MATCH ? {passes} ORDER BY 2 DESC LIMIT ?"
+        )
         matches = [
             TextMatch(row, score, _COLUMNS[int(np.argmax(parts))][0])
             for row, score, *parts in self._query(sql, (query, k))
         ]
         return self._titled_first(text, matches, allow)[:k]
+
+    def _described(self, words: list[str], k: int, allow: npt.NDArray[np.bool_] | None) -> list[TextMatch]:
+        """The best `k` films by all their columns together, from the weights that the build has computed."""
+        terms = self._terms(words)
+        marks = ",".join("?" * len(terms))
+        scores = np.zeros(len(self), np.float32)
+        for rows, weights in self._query(f"SELECT rows, weights FROM posting WHERE term IN ({marks})", terms):
+            scores[np.frombuffer(rows, "<i4")] += np.frombuffer(weights, "<f4")
+        if allow is not None:
+            scores[~allow] = 0
+        near = np.argpartition(-scores, k)[:k] if k < len(scores) else np.arange(len(scores))
+        near = near[scores[near] > 0]
+        order = near[np.lexsort((near, -scores[near]))]
+        return [TextMatch(int(row), float(scores[row]), "plot") for row in order]
+
+    def _terms(self, words: list[str]) -> list[str]:
+        """The terms that FTS5 makes of words: stems, without accents."""
+        tokenizer: sqlite3.Connection | None = getattr(self._local, "tokenizer", None)
+        if tokenizer is None:
+            tokenizer = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            tokenizer.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize='{TOKENIZER}')")
+            tokenizer.execute("CREATE VIRTUAL TABLE term USING fts5vocab('words', 'row')")
+            self._local.tokenizer = tokenizer
+        tokenizer.execute("INSERT INTO words(text) VALUES (?)", (" ".join(words),))
+        terms = [term for (term,) in tokenizer.execute("SELECT term FROM term")]
+        tokenizer.execute("DELETE FROM words")
+        return terms
+
+    def naming(self, terms: Sequence[str], k: int) -> list[int]:
+        """At most `k` rows of films whose title and people's names hold all of these words between them."""
+        query = " ".join(f'"{term}"' for term in terms)
+        return [
+            row for (row,) in self._query("SELECT rowid FROM film_name WHERE film_name MATCH ? LIMIT ?", (query, k))
+        ]
 
     def _titled_first(
         self, text: str, matches: list[TextMatch], allow: npt.NDArray[np.bool_] | None
@@ -288,6 +339,16 @@ class FilmTable:
 
 def _known(values: list[int | None]) -> npt.NDArray[np.int64]:
     return np.array([_UNKNOWN if value is None else value for value in values], dtype=np.int64)
+
+
+def _standard_log(votes: list[int | None]) -> npt.NDArray[np.float64]:
+    """(N,) standardised logarithms of the known ones; 0 where none is known."""
+    known = np.array([vote is not None for vote in votes], dtype=np.bool_)
+    logarithms = np.log1p(np.array([vote or 0 for vote in votes], dtype=np.float64))
+    spread = float(logarithms[known].std()) if known.any() else 0.0
+    if not spread:
+        return np.zeros(len(votes))
+    return np.where(known, (logarithms - logarithms[known].mean()) / spread, 0.0)
 
 
 def _within(values: npt.NDArray[np.int64], limits: Range) -> npt.NDArray[np.bool_]:

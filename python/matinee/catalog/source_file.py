@@ -18,6 +18,13 @@
     negative = "photograph"     # photograph | album_cover | screenshot | other
     licence = "ours"
 
+    [[requests]]                # what people asked and the film each meant: the search is measured with them
+    name = "asked at the desk"
+    path = "requests.jsonl"
+    licence = "ours"
+    text = ["subject", "message"]
+    film = { column = "film", prefix = "local:" }
+
 The first source that knows a fact decides; later ones fill in what is unknown.
 """
 
@@ -41,6 +48,7 @@ from matinee.catalog.folders import IMAGE_SUFFIXES
 from matinee.catalog.imagefolder import ImageFolderOptions, ImageFolderSource
 from matinee.catalog.movielens import MovieLensOptions, MovieLensSource
 from matinee.catalog.report import BuildReport
+from matinee.catalog.requests import Request, RequestOptions, read_requests
 from matinee.catalog.source import Negative, Source
 from matinee.catalog.table import TableOptions, TableSource
 from matinee.errors import FormatError, InvalidArgument, NotFound
@@ -61,6 +69,7 @@ class _Document(BaseModel):
     demo: bool = Field(default=False, description="Answers of heads trained on this catalogue say so.")
     source: list[Options] = Field(min_length=1)
     negatives: list[ImageFolderOptions] = Field(default_factory=list)
+    requests: list[RequestOptions] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ class SourceFile:
     demo: bool
     sources: tuple[Source, ...]
     path: Path
+    asked: tuple[RequestOptions, ...] = ()
 
     def ingest(self, catalog: Catalog, report: BuildReport, progress: Progress | None = None) -> int:
         """Reads every source into `catalog`, in order; returns the number of films in it then."""
@@ -82,6 +92,11 @@ class SourceFile:
         """Images that are not film posters, of all sources."""
         for source in self.sources:
             yield from source.negatives(report)
+
+    def requests(self, report: BuildReport) -> Iterator[Request]:
+        """Requests with the films that answer them. A build takes no notice of them."""
+        for options in self.asked:
+            yield from read_requests(options, self.path.parent, report)
 
 
 def load_source_file(path: str | Path, environment: Mapping[str, str] | None = None) -> SourceFile:
@@ -111,7 +126,7 @@ def load_source_file(path: str | Path, environment: Mapping[str, str] | None = N
         if negative.negative is None:
             raise InvalidArgument(f"{path.name}: negatives.{negative.name}: expected `negative` to say what they are")
     sources = [_open(options, path.parent) for options in (*document.source, *document.negatives)]
-    return SourceFile(document.name, document.demo, tuple(sources), path)
+    return SourceFile(document.name, document.demo, tuple(sources), path, tuple(document.requests))
 
 
 def _open(options: Options, folder: Path) -> Source:

@@ -17,17 +17,18 @@ from matinee.catalog.source import Negative, Rating, SourceFilm, SourceInfo
 _T = TypeVar("_T")
 
 FieldName = Literal[
-    "title", "year", "release_date", "runtime", "genres", "single_genre", "plot", "tagline", "keywords", "directors",
-    "cast", "writers", "languages", "countries", "certificate", "budget", "revenue", "poster",
+    "title", "year", "release_date", "runtime", "genres", "single_genre", "plot", "other_plots", "tagline", "keywords",
+    "directors", "cast", "writers", "languages", "countries", "certificate", "budget", "revenue", "votes",
+    "poster",
 ]  # fmt: skip
 _ROLES: tuple[tuple[FieldName, Role], ...] = (("directors", "director"), ("cast", "cast"), ("writers", "writer"))
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Column(_Strict):
+class Column(Strict):
     """Where a value stands in a table."""
 
     column: str
@@ -49,7 +50,7 @@ Columns = Annotated[list[Column], BeforeValidator(_as_columns)]
 """One column or several; the first one with a known value counts."""
 
 
-class _TableFile(_Strict):
+class TableFile(Strict):
     """A file with one row a film, and how to read it."""
 
     name: str
@@ -73,7 +74,7 @@ class _TableFile(_Strict):
         )
 
 
-class JoinedTable(_TableFile):
+class JoinedTable(TableFile):
     """A further table about the same films."""
 
     key: str = Field(description="Its column that names the film.")
@@ -81,7 +82,7 @@ class JoinedTable(_TableFile):
     columns: dict[FieldName, Columns]
 
 
-class TableOptions(_TableFile):
+class TableOptions(TableFile):
     """One `[[source]]` of kind "table" in a source file."""
 
     kind: Literal["table"] = "table"
@@ -200,6 +201,7 @@ class _Reader:
             "genres": self._first("genres", _genres) or (),
             "single_genre": self._first("single_genre", lambda cell, _: values.genre(cell)),
             "plot": self._first("plot", lambda cell, _: values.known(cell)),
+            "other_plots": self._others("other_plots"),
             "tagline": self._first("tagline", lambda cell, _: values.known(cell)),
             "keywords": self._first("keywords", _list) or (),
             "languages": _unique(values.language, self._first("languages", _list)),
@@ -207,6 +209,7 @@ class _Reader:
             "certificate": self._first("certificate", lambda cell, _: values.known(cell)),
             "budget": self._first("budget", lambda cell, _: values.money(cell)),
             "revenue": self._first("revenue", lambda cell, _: values.money(cell)),
+            "votes": self._first("votes", lambda cell, _: values.votes(cell)),
         }
         people = [Person(name=n, role=role) for field, role in _ROLES for n in self._first(field, _list) or ()]
         if people:
@@ -218,6 +221,9 @@ class _Reader:
         if facts["title"] is None:
             self._say("missing_title", "no table has one", "named it by its id")
             facts["title"] = self._id
+        facts["other_plots"] = tuple(text for text in facts["other_plots"] if text != facts["plot"])
+        if not facts["other_plots"]:
+            self._provenance.pop("other_plots", None)
         poster = self._poster(poster_folder)
         facts["provenance"] = self._provenance
         return SourceFilm(Film(id=self._id, people=tuple(people), aliases=self._aliases(), **facts), poster)
@@ -239,6 +245,16 @@ class _Reader:
                 self._provenance[field] = table
                 return value
         return None
+
+    def _others(self, field: FieldName) -> tuple[str, ...]:
+        """The known values of every candidate, each once."""
+        found: dict[str, str] = {}
+        for table, column in self._order.get(field, ()):
+            if value := values.known(self._tables[table].get(column.column, "")):
+                found.setdefault(value, table)
+        if found:
+            self._provenance[field] = ", ".join(dict.fromkeys(found.values()))
+        return tuple(found)
 
     def _year_in_title(self) -> int | None:
         for table, column in self._order.get("title", ()):

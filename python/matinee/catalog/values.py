@@ -139,6 +139,17 @@ def money(cell: str) -> int | None:
     return int(match[1].replace(",", "")) or None
 
 
+def votes(cell: str) -> int | None:
+    """How many people rated a film; 0 means unknown in the sources we know."""
+    tidy = known(cell)
+    if tidy is None:
+        return None
+    match = re.fullmatch(r"(\d[\d,]{0,14})(?:\.0)?", tidy)
+    if not match:
+        raise ValueError(f"expected a number of votes such as '1520', got {tidy!r}")
+    return int(match[1].replace(",", "")) or None
+
+
 def day(cell: str) -> date | None:
     """A date: '1995-10-30', '30 Oct 1995', '10/30/1995'."""
     tidy = known(cell)

@@ -20,6 +20,7 @@ import matinee
 from matinee.encode import ImageEncoder, TextEncoder
 from matinee.evaluation.subject import Progress
 from matinee.heads.fit import best_f1_thresholds, fit_exclusive, fit_independent
+from matinee.heads.head import sigmoid
 from matinee.heads.split import parts_of
 
 Floats = NDArray[np.float32]
@@ -30,11 +31,37 @@ _TFIDF_STRENGTHS = (1.0, 3.0)
 
 
 @dataclass(frozen=True)
+class Training:
+    """N films that a plain system is fitted on."""
+
+    ids: Sequence[str]
+    labels: Sequence[str]
+    truth: Bools  # (N, L)
+
+
+@dataclass(frozen=True)
 class Answers:
     """A system's answers for B test items over L labels."""
 
     scores: NDArray[np.float64]  # (B, L)
     decided: Bools  # (B, L)
+    held: NDArray[np.float64] | None = None  # (V, L) of the validation films, by a fit that had not seen them
+
+
+def averaged(answers: Sequence[Answers], films: Training) -> Answers:
+    """The mean of several systems' probabilities, with thresholds of its own where all know their validation films."""
+    scores = np.mean([answer.scores for answer in answers], axis=0)
+    held = [answer.held for answer in answers if answer.held is not None]
+    if len(held) < len(answers):
+        return Answers(scores, np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None])
+    mean = np.mean(held, axis=0)
+    return Answers(scores, scores >= best_f1_thresholds(mean, films.truth[validation_of(films)]), mean)
+
+
+def validation_of(films: Training) -> Bools:
+    """(N,) the films that choose: those of the validation part, or all where a tiny catalogue has none."""
+    parts = parts_of(films.ids)
+    return np.asarray(parts == "validation" if (parts == "validation").any() else parts == "train")
 
 
 class Features:
@@ -66,19 +93,10 @@ class Features:
         self._progress(f"{what} for the plain rows", done, total)
 
 
-@dataclass(frozen=True)
-class Training:
-    """N films that a plain system is fitted on."""
-
-    ids: Sequence[str]
-    labels: Sequence[str]
-    truth: Bools  # (N, L)
-
-
 def plain_independent(evidence: str, films: Training, features: Floats, test: Floats) -> Answers:
     """One logistic regression a label on features (N, D); answers for `test` (B, D)."""
     with threadpool_limits(2):
-        head = fit_independent(
+        fitted = fit_independent(
             "plain",
             features,
             films.truth,
@@ -86,9 +104,9 @@ def plain_independent(evidence: str, films: Training, features: Floats, test: Fl
             films.labels,
             strengths=_STRENGTHS[evidence],
             demo=False,
-        ).head
-    scores = head.probabilities(test)
-    return Answers(scores, scores >= head.thresholds)
+        )
+    scores = fitted.head.probabilities(test)
+    return Answers(scores, scores >= fitted.head.thresholds, sigmoid(fitted.held_logits))
 
 
 def plain_exclusive(evidence: str, films: Training, features: Floats, test: Floats) -> Answers:
@@ -110,15 +128,16 @@ def plain_exclusive(evidence: str, films: Training, features: Floats, test: Floa
 
 def tfidf_independent(films: Training, plots: Sequence[str], test: Sequence[str]) -> Answers:
     """TF-IDF of words and pairs of words, and one logistic regression a label."""
-    train, truth = parts_of(films.ids) == "train", films.truth
-    held = truth[~train]
+    validation, truth = validation_of(films), films.truth
+    train, held = parts_of(films.ids) == "train", truth[validation]
     words = TfidfVectorizer(sublinear_tf=True, min_df=2, ngram_range=(1, 2), stop_words="english", dtype=np.float32)
     rows = words.fit_transform(list(plots))
-    tried = [(strength, _linear(rows[train], truth[train], rows[~train], strength)) for strength in _TFIDF_STRENGTHS]
-    strength, scores = max(tried, key=lambda item: _log_likelihood(held, item[1]))
-    thresholds = best_f1_thresholds(scores, held)
+    tried = [
+        (strength, _linear(rows[train], truth[train], rows[validation], strength)) for strength in _TFIDF_STRENGTHS
+    ]
+    strength, before = max(tried, key=lambda item: _log_likelihood(held, item[1]))
     scores = _linear(rows, truth, words.transform(list(test)), strength)
-    return Answers(scores, scores >= thresholds)
+    return Answers(scores, scores >= best_f1_thresholds(before, held), before)
 
 
 def _log_likelihood(truth: Bools, scores: NDArray[np.float64]) -> float:

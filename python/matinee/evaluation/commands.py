@@ -21,7 +21,10 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--test", type=Path, metavar="FILE", help="films.toml of films outside the bundle; else those it held back"
     )
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="REPORT.json", help=".md, .html and .cards are written beside it"
+        "--out",
+        type=Path,
+        metavar="REPORT.json",
+        help=".md, .html and .cards are written beside it; default: beside the bundle, where the pages show it",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.set_defaults(run=_evaluate)
@@ -30,11 +33,13 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def _evaluate(args: argparse.Namespace) -> int:
     from matinee.bundle import open_bundle  # noqa: PLC0415
     from matinee.errors import InvalidArgument  # noqa: PLC0415
+    from matinee.evaluation.report import report_of  # noqa: PLC0415
     from matinee.evaluation.run import evaluate, save_report  # noqa: PLC0415
     from matinee.progress import ProgressDisplay  # noqa: PLC0415
 
-    if args.out.suffix != ".json":
-        raise InvalidArgument(f"evaluate: out: expected a name that ends in .json, got {args.out}")
+    out: Path = args.out or report_of(args.bundle)
+    if out.suffix != ".json":
+        raise InvalidArgument(f"evaluate: out: expected a name that ends in .json, got {out}")
     with ProgressDisplay(sys.stderr) as progress:
         report = evaluate(args.bundle, args.protocol, test=args.test, seed=args.seed, progress=progress)
     for row in report.rows:
@@ -42,6 +47,6 @@ def _evaluate(args: argparse.Namespace) -> int:
         interval = "" if row.interval is None else f" ({row.interval[0]:.3f} to {row.interval[1]:.3f})"
         plain = ", ".join(f"{name} {value:.3f}" for name, value in row.baselines.items() if value is not None)
         print(f"{row.work}: {row.metric} {ours}{interval}, n {row.n}{'; ' + plain if plain else ''}")
-    written = save_report(report, args.out, open_bundle(args.bundle, "fast"))
+    written = save_report(report, out, open_bundle(args.bundle, "fast"))
     print(f"{written[0]} and {len(written) - 1} files beside it")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,19 +20,33 @@ from matinee.evaluation.baselines import (
     Answers,
     Features,
     Training,
+    averaged,
     plain_exclusive,
     plain_independent,
     tfidf_independent,
 )
+from matinee.evaluation.fusion_networks import ASKED, FUSIONS, Asked, Fusion, Pairs, fit_fusion, torch_is_here
 from matinee.evaluation.metrics import (
     accuracy,
     average_precision,
     expected_calibration_error,
     f1_per_label,
+    honest_calibration_error,
     macro_f1,
     mean_average_precision,
 )
-from matinee.evaluation.report import Confusion, Figure, Findings, Mistake, Reliability, Row, Section, Table, compared
+from matinee.evaluation.report import (
+    Cell,
+    Confusion,
+    Figure,
+    Findings,
+    Mistake,
+    Reliability,
+    Row,
+    Section,
+    Table,
+    compared,
+)
 from matinee.evaluation.subject import Subject, TestFilm
 from matinee.genre.infer import DISAGREE
 from matinee.genre.labels import (
@@ -101,7 +115,7 @@ def evaluate_genre(subject: Subject) -> Findings:
                 notes.append(case)
                 continue
             ours, answers, milliseconds = _ours(subject, case)
-            plain = _plain(subject, case, training, features)
+            plain, networks = _plain(subject, case, training, features)
             cost = {"ms": milliseconds, "MB": _size_mb(subject.bundle, case.head)}
             rows += _rows(case, ours, plain, cost, subject.seed)
             tables.append(_label_table(case, ours, plain))
@@ -113,6 +127,10 @@ def evaluate_genre(subject: Subject) -> Findings:
                 more, told = _disagreement(subject, case, answers)
                 rows += more
                 notes += told
+                if networks:
+                    tables.append(_one_missing(subject, case, ours, networks))
+                else:
+                    notes.append("PyTorch is not here (or too few films): no rows of fusion networks.")
     section = Section(
         name=NAME,
         title="Genre",
@@ -195,8 +213,10 @@ def _ours(subject: Subject, case: _Case) -> tuple[Answers, list[GenreAnswer], fl
     return Answers(scores, decided), answers, float(np.median(seconds)) * 1000
 
 
-def _plain(subject: Subject, case: _Case, training: Sequence[Film], features: Features) -> dict[str, Answers]:
-    """Plain systems on the same films: what the labels alone tell, and recipes on plain features."""
+def _plain(
+    subject: Subject, case: _Case, training: Sequence[Film], features: Features
+) -> tuple[dict[str, Answers], dict[Fusion, dict[Asked, Answers]]]:
+    """Plain systems on the same films: what the labels alone tell, recipes on plain features, fusion networks."""
     uses = _USES[case.evidence]
     given = [(film, _given(film, case.labels_kind)) for film in training]
     fitted = [
@@ -209,8 +229,9 @@ def _plain(subject: Subject, case: _Case, training: Sequence[Film], features: Fe
     truth = np.array([[label in genres for label in case.labels] for _, genres in fitted], dtype=bool)
     truth = truth.reshape(-1, len(case.labels))
     systems = {"labels alone": _labels_alone(truth, case)}
+    networks: dict[Fusion, dict[Asked, Answers]] = {}
     if len(fitted) < _MIN_FITTED:
-        return systems
+        return systems, networks
     ids = [film.id for film, _ in fitted]
     films = Training(ids, case.labels, truth)
     plain = plain_independent if case.labels_kind == "multi" else plain_exclusive
@@ -227,20 +248,39 @@ def _plain(subject: Subject, case: _Case, training: Sequence[Film], features: Fe
     for evidence, (fit, ask) in found.items():
         subject.progress(f"fit the plain rows: {case.work}", 0, None)
         systems[names[evidence]] = plain(evidence, films, fit, ask)
+    if "TF-IDF + linear" in systems:
+        systems["MiniLM and TF-IDF"] = averaged([systems["MiniLM + linear"], systems["TF-IDF + linear"]], films)
     if case.evidence == "both":
         fit, ask = (np.hstack([found["poster"][side], found["plot"][side]]) for side in (0, 1))
         systems["concatenation + linear"] = plain("both", films, fit, ask)
-        mean = np.mean([systems[names[evidence]].scores for evidence in found], axis=0)
-        systems["average of the two"] = Answers(mean, _decided(mean, case.labels_kind))
-    return systems
+        systems["average of the two"] = averaged([systems[names[evidence]] for evidence in found], films)
+        if case.labels_kind == "multi" and torch_is_here():
+            shown, asked_pairs = (Pairs(found["poster"][side], found["plot"][side]) for side in (0, 1))
+            for fusion in FUSIONS:
+                networks[fusion] = fit_fusion(
+                    fusion, films, shown, asked_pairs, seed=subject.seed, progress=subject.progress
+                )
+                systems[fusion] = networks[fusion]["both"]
+    return systems, networks
 
 
-def _decided(scores: NDArray[np.float64], labels_kind: Labels) -> Bools:
-    """What probabilities alone decide: the top one, or what is more likely than not."""
-    if labels_kind == "single":
-        top: Bools = np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
-        return top
-    return scores >= 0.5
+def _one_missing(subject: Subject, case: _Case, ours: Answers, networks: dict[Fusion, dict[Asked, Answers]]) -> Table:
+    """mAP of the same films asked with both, and with one of the two withheld."""
+    asked: dict[str, dict[Asked, Answers]] = {"ours": {"both": ours}}
+    for source in SOURCES:
+        asked["ours"][source] = _ours(subject, replace(case, evidence=source))[0]
+    asked |= {str(name): answers for name, answers in networks.items()}
+    rows: list[tuple[Cell, ...]] = []
+    for name, answers in asked.items():
+        rows.append((name, *(mean_average_precision(case.truth, answers[how].scores) for how in ASKED)))
+    return Table(
+        title="Poster and plot → genres, one of the two withheld: mAP",
+        columns=("system", "both", "the poster alone", "the plot alone"),
+        rows=tuple(rows),
+        note="Ours answers with the head of the one source then, so a missing one costs nothing against a model of one "
+        "source. The networks saw films without one of the two while they learned.",
+        model=case.head,
+    )
 
 
 def _labels_alone(truth: Bools, case: _Case) -> Answers:
@@ -270,9 +310,9 @@ def _rows(case: _Case, ours: Answers, plain: dict[str, Answers], cost: dict[str,
         return lambda i: accuracy(truth[i], answers.decided[i])
 
     def calibration(name: str, answers: Answers) -> Figure:
-        if case.labels_kind == "multi":
-            return lambda i: expected_calibration_error(truth[i].ravel(), answers.scores[i].ravel())
-        return lambda i: expected_calibration_error(correct_top[name][i], answers.scores[i].max(axis=1))
+        true = truth if case.labels_kind == "multi" else correct_top[name]
+        stated = _stated(case, answers)
+        return lambda i: expected_calibration_error(true[i].ravel(), stated[i].ravel())
 
     def row(metric: str, figure: Callable[[Answers], Figure]) -> Row:
         beside = {name: figure(answers) for name, answers in plain.items()}
@@ -294,7 +334,10 @@ def _rows(case: _Case, ours: Answers, plain: dict[str, Answers], cost: dict[str,
         "ECE",
         len(truth),
         ours=calibration("", ours),
-        baselines={name: calibration(name, answers) for name, answers in plain.items()},
+        baselines={
+            "perfectly calibrated, by chance": lambda i: honest_calibration_error(_stated(case, ours)[i].ravel()),
+            **{name: calibration(name, answers) for name, answers in plain.items()},
+        },
         better="lower",
         model=case.head,
         cost=cost,
@@ -303,6 +346,11 @@ def _rows(case: _Case, ours: Answers, plain: dict[str, Answers], cost: dict[str,
     if case.labels_kind == "single":
         return [row("accuracy", right), row("macro-F1", f1), row("mAP", mean_ap), ece]
     return [row("mAP", mean_ap), row("macro-F1", f1), row("all labels right", right), ece]
+
+
+def _stated(case: _Case, answers: Answers) -> NDArray[np.float64]:
+    """The probabilities that calibration is measured on: (B, L) of all labels, (B,) of the one that is answered."""
+    return answers.scores if case.labels_kind == "multi" else answers.scores.max(axis=1)
 
 
 def _top_is_right(truth: Bools, answers: Answers) -> Bools:

@@ -89,6 +89,19 @@ def expected_calibration_error(correct: NDArray[np.bool_], confidence: Floats, n
     return float(np.abs(gaps).sum() / len(correct))
 
 
+def honest_calibration_error(confidence: Floats, num_bins: int = 15) -> float:
+    """What `expected_calibration_error` shows on average of answers that come true exactly as often as they state.
+
+    Chance alone leaves gaps, the larger the fewer the items: no ECE below this can be told from perfect calibration.
+    The gap of a bin is taken as normal: sqrt(2/pi) of its standard deviation. NaN for no items.
+    """
+    if not len(confidence):
+        return float("nan")
+    bins = np.minimum((confidence * num_bins).astype(int), num_bins - 1)
+    variance = np.bincount(bins, weights=confidence * (1 - confidence), minlength=num_bins)
+    return float(np.sqrt(2 / np.pi * variance).sum() / len(confidence))
+
+
 def bootstrap(
     metric: Callable[[NDArray[np.intp]], float], num_items: int, *, draws: int = 200, seed: int = 0
 ) -> Interval:

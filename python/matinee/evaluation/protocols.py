@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # Name on the command line -> module:function. Imported when asked for: a protocol may need what others do not.
 PROTOCOLS: dict[str, str] = {
     "genre": "matinee.evaluation.genre:evaluate_genre",
+    "poster": "matinee.evaluation.poster:evaluate_poster",
+    "search": "matinee.evaluation.search:evaluate_search",
 }
 
 

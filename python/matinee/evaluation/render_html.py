@@ -11,7 +11,7 @@ from matinee.evaluation.render_markdown import gain_text, number
 from matinee.evaluation.report import Chart, Confusion, Mistake, Reliability, Report, Row, Section, Table
 
 _SIZE, _LEFT, _BOTTOM = 300, 44, 36  # of a plot's inner square, and the margins that hold its scales, in pixels
-_COLOURS = ("#2f6f9f", "#c2571a", "#3c8a4d", "#8a4fa3", "#7a6a2f", "#555")
+_COLOURS = ("#c77f12", "#2f6f9f", "#3c8a4d", "#8a4fa3", "#7a6a2f", "#555")
 
 
 def to_html(report: Report) -> str:
@@ -22,6 +22,8 @@ def to_html(report: Report) -> str:
     facts = {**report.data, "made": f"{report.created:%Y-%m-%d %H:%M} UTC by matinee {report.version}"}
     facts |= {"on": report.machine, "seed": str(report.seed)}
     body.append("<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items()) + "</dl>")
+    links = (f"<a href='#{escape(s.name, quote=True)}'>{escape(s.title)}</a>" for s in report.sections)
+    body.append(f"<nav>{''.join(links)}</nav>")
     for section in report.sections:
         body.append(f"<h2 id={escape(section.name, quote=True)}>{escape(section.title)}</h2>")
         body.append(f"<p>{escape(section.about)}</p>")
@@ -44,7 +46,7 @@ def _rows(rows: list[Row]) -> str:
         cells = (escape(row.work), f"{escape(row.metric)} {arrow}", f"<b>{number(row.ours)}</b>", interval)
         lines.append(_tr("td", [*cells, number(row.n), beside, cost]))
     head = _tr("th", ["work", "metric", "ours", "95 %", "n", "plain systems on the same items", "cost"])
-    return f"<table>{head}{''.join(lines)}</table>" if rows else ""
+    return f"<div class=wide><table>{head}{''.join(lines)}</table></div>" if rows else ""
 
 
 def _section(section: Section) -> Iterable[str]:
@@ -63,7 +65,7 @@ def _table(table: Table) -> str:
     head = _tr("th", [escape(column) for column in table.columns])
     rows = "".join(_tr("td", [escape(number(cell)) for cell in row]) for row in table.rows)
     note = f"<p>{escape(table.note)}</p>" if table.note else ""
-    return f"<h3>{escape(table.title)}</h3><table>{head}{rows}</table>{note}"
+    return f"<h3>{escape(table.title)}</h3><div class=wide><table>{head}{rows}</table></div>{note}"
 
 
 def _confusion(confusion: Confusion) -> str:
@@ -71,9 +73,10 @@ def _confusion(confusion: Confusion) -> str:
     lines = []
     for label, counts in zip(confusion.labels, confusion.counts, strict=True):
         total = max(1, sum(counts))
-        shades = "".join(f"<td style='background:rgba(47,111,159,{n / total:.2f})'>{n}</td>" for n in counts)
+        shades = "".join(f"<td style='background:rgba(237,161,44,{n / total:.2f})'>{n}</td>" for n in counts)
         lines.append(f"<tr><th>{escape(label)}</th>{shades}</tr>")
-    return f"<h3>{escape(confusion.title)}</h3><table class=confusion>{head}{''.join(lines)}</table>"
+    table = f"<table class=confusion>{head}{''.join(lines)}</table>"
+    return f"<h3>{escape(confusion.title)}</h3><div class=wide>{table}</div>"
 
 
 def _mistake(mistake: Mistake) -> str:
@@ -157,12 +160,21 @@ def _tr(tag: str, cells: list[str]) -> str:
 
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
+:root{--paper:#faf7f1;--surface:#f2ede3;--ink:#1d1a15;--quiet:#655d50;--line:#e3dbcc;--amber:#eda12c;--link:#8a4b06}
+@media(prefers-color-scheme:dark){:root{--paper:#12110f;--surface:#1c1a17;--ink:#f2ede4;--quiet:#aca394;--line:#2e2a25;
+--link:#f3b75a}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1140px;margin:2rem auto;padding:0 1rem;
+color:var(--ink);background:var(--paper)}
+h1{font-size:1.6rem}h2{margin-top:2.4rem;padding-top:1rem;border-top:2px solid var(--amber)}
+nav a{color:var(--link);margin-right:1.2rem}.wide{overflow-x:auto}
 table{border-collapse:collapse;margin:1rem 0;font-size:13px}
-td,th{border:1px solid #ccc;padding:3px 8px;text-align:left;vertical-align:top}
-th{background:#f3f3f3}dt{font-weight:600}dd{margin:0 0 .3rem 1rem}.demo{background:#fff3cd;padding:.5rem}
-.plots,.mistakes{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;max-width:380px;font-size:12px}
-svg text{font-size:11px}.mistakes figure{width:150px}.mistakes img{width:150px}.confusion td{text-align:right}
-@media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}th{background:#262626}td,th{border-color:#444}
-svg text{fill:#ccc}.demo{background:#4a3b00}}
+td,th{border-bottom:1px solid var(--line);padding:5px 12px 5px 0;text-align:left;vertical-align:top}
+th{color:var(--quiet);font-weight:600}dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;font-size:14px}
+dt{color:var(--quiet)}dd{margin:0}.demo{border-left:3px solid var(--amber);background:var(--surface);padding:8px 14px}
+.plots,.mistakes{display:flex;flex-wrap:wrap;gap:1.2rem}figure{margin:0;max-width:380px;font-size:12px}
+figcaption{color:var(--quiet)}figcaption b{color:var(--ink)}svg{max-width:100%}
+svg text{font-size:11px;fill:var(--quiet)}
+.mistakes figure{width:150px}.mistakes img{width:150px;border-radius:6px}
+.confusion td{text-align:right;padding:5px 10px}.confusion th{padding-right:10px}
+@media(max-width:600px){dl{display:block}dd{margin-bottom:.4rem}}
 """

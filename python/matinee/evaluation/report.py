@@ -177,6 +177,12 @@ class Findings(_Frozen):
     section: Section
 
 
+def report_of(bundle: Path) -> Path:
+    """Where the report of a bundle stands unless somebody chose another place: BUNDLE.evaluation.json beside it."""
+    real = bundle.resolve()
+    return real.with_name(f"{real.name}.evaluation.json")
+
+
 class Report(_Frozen):
     """An evaluation of one bundle."""
 

@@ -14,6 +14,8 @@ from matinee.heads.split import part_of
 
 if TYPE_CHECKING:
     from matinee.bundle.opened import Bundle
+    from matinee.catalog.requests import Request
+    from matinee.catalog.source import Rating
 
 Progress = Callable[[str, int, int | None], None]
 Evidence = Literal["poster", "plot"]
@@ -50,6 +52,8 @@ class Subject:
     source: Path | None  # of --test; None: the bundle's own held-back films
     seed: int
     progress: Progress
+    requests: Sequence[Request] = ()
+    ratings: Sequence[Rating] = ()
 
     def training_films(self) -> Iterator[Film]:
         """The films that the bundle's models could learn from, in its order: what plain systems are fitted on."""
@@ -98,16 +102,20 @@ def from_source(bundle: Bundle, source_file: Path, progress: Progress, seed: int
             material.report.add(source.name, "unreadable_negative", str(error), "left it out")
         else:
             images.append(OtherImage(material.images.read(key), kind))
+    requests = list(source.requests(material.report))
+    ratings = [rating for one in source.sources for rating in one.ratings(material.report)]
     fitted = sum(bool(film.learned_from) for film in films)
     data = {
         "films": f"{len(films):,} of {source.name} ({sum(f.poster is not None for f in films):,} posters, "
         f"{sum(f.film.plot is not None for f in films):,} plots), read from {source_file.name}",
         "other images": f"{len(images):,}",
+        "requests": f"{len(requests):,}",
+        "ratings": f"{len(ratings):,}",
         "left out": f"what the bundle was fitted on: plot or poster of {fitted:,} of the films",
         "problems in the source": ", ".join(f"{n} {name}" for name, n in material.report.counts().most_common())
         or "none",
     }
-    return Subject(bundle, films, images, data, source_file, seed, progress)
+    return Subject(bundle, films, images, data, source_file, seed, progress, requests, ratings)
 
 
 def _learned_from(bundle: Bundle, film: Film) -> frozenset[Evidence]:

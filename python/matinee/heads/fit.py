@@ -237,12 +237,17 @@ def _platt_one(
     return (slope, shift) if slope > 0.05 else fallback
 
 
-def balanced_platt(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and shift of one label (N,) as if both kinds were equally frequent."""
-    share = truth.mean() if len(truth) else 0.0
-    if share in (0.0, 1.0):
+def balanced_platt(
+    positives: Sequence[NDArray[np.floating]], negatives: Sequence[NDArray[np.floating]]
+) -> tuple[float, float]:
+    """Slope and shift of one label's logits, both kinds counted alike, and so the groups of a kind."""
+    kinds = [[group for group in kind if len(group)] for kind in (positives, negatives)]
+    if not all(kinds):
         return 1.0, 0.0
-    return _platt_one(logits, truth, fallback=(1.0, 0.0), weights=np.where(truth, 0.5 / share, 0.5 / (1 - share)))
+    logits = np.concatenate([group for kind in kinds for group in kind])
+    truth = np.arange(len(logits)) < sum(map(len, kinds[0]))
+    shares = [np.full(len(group), 0.5 / len(kind) / len(group)) for kind in kinds for group in kind]
+    return _platt_one(logits, truth, fallback=(1.0, 0.0), weights=np.concatenate(shares) * len(logits))
 
 
 def best_f1_thresholds(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Floats:

@@ -14,10 +14,15 @@ from matinee.heads.head import Head
 
 CHECK_NAME = "poster-check"
 KIND_NAME = "poster-kind"
+WITHOUT = "poster-check-without-"  # + a kind of other images: the check without having learned from it
 POSTER = "poster"  # label of both heads
-REJECT_BELOW, ACCEPT_FROM, STRANGE_FROM = "reject_below", "accept_from", "strange_from"  # settings of the check head
+# Settings of the check head. Small images show less, so that their bounds are others.
+REJECT_BELOW, ACCEPT_FROM, STRANGE_FROM = "reject_below", "accept_from", "strange_from"
+REJECT_SMALL_BELOW, ACCEPT_SMALL_FROM = "reject_small_below", "accept_small_from"
+SETTINGS = frozenset({REJECT_BELOW, ACCEPT_FROM, STRANGE_FROM, REJECT_SMALL_BELOW, ACCEPT_SMALL_FROM})
 
 MIN_SIDE = 64  # pixels; below it lettering is gone and any answer would be a guess
+_SMALL_WIDTH = 150  # pixels of the central 2:3; below it detail is missing that a catalogue's thumbnail still has
 # Posters lie between 0.62 (1:1.6) and 0.75 (3:4) with few exceptions; the course's and TMDB's are 2:3.
 _MIN_ASPECT, _MAX_ASPECT = 0.55, 0.82
 _BLANK_LEVELS = 8  # of 255: paper, scanner and codec noise stay within this of the median
@@ -53,11 +58,14 @@ def check_vector(
 ) -> PosterCheck:
     """The verdict on an image by its feature vector (D,), of an image of `width` x `height` pixels.
 
-    A shape that posters do not have is a reason to doubt an acceptance, never to reject.
+    A shape that posters do not have makes a doubtful image a rejected one, and one that looks like a poster doubtful:
+    a cover is square, but there are wide posters.
     """
     score = float(head.probabilities(vector)[0, 0])
     strange = float(head.strangeness(vector)[0]) >= head.settings[STRANGE_FROM]
-    accepted, rejected = score >= head.settings[ACCEPT_FROM], score < head.settings[REJECT_BELOW]
+    small = min(width, height * 2 / 3) < _SMALL_WIDTH
+    accepted = score >= head.settings[ACCEPT_SMALL_FROM if small else ACCEPT_FROM]
+    rejected = score < head.settings[REJECT_SMALL_BELOW if small else REJECT_BELOW]
     shape = _shape_reason(width, height)
     reasons: list[Reason] = []
     valid: bool | None
@@ -65,7 +73,7 @@ def check_vector(
         valid = None if shape else True
         if not shape:
             reasons.append(Reason(code="looks_like_poster", detail="It has the look of a film poster."))
-    elif rejected and not strange:
+    elif not strange and (rejected or shape):
         valid = False
         reasons.append(Reason(code="not_like_poster", detail="It does not have the look of a film poster."))
     else:
@@ -84,6 +92,14 @@ def check_vector(
         detail = "Trained on drawn posters only: on real posters this demo check knows little."
         reasons.append(Reason(code="demo_model", detail=detail))
     return PosterCheck(valid=valid, score=score, reasons=reasons, model=head.name, demo=head.demo)
+
+
+def with_duplicate(check: PosterCheck, film_id: str, title: str) -> PosterCheck:
+    """The check of an image that is nearly the poster of a film of the catalogue. It changes no verdict."""
+    detail = f"It is the poster of {title}, or nearly: the catalogue has it already."
+    reason = Reason(code="near_duplicate", detail=detail, film=film_id)
+    reasons = [*check.reasons, reason] if check.valid is False else [reason, *check.reasons]
+    return check.model_copy(update={"reasons": reasons})
 
 
 def _verdict(reason: Reason, demo: bool) -> PosterCheck:

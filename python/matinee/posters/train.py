@@ -1,13 +1,14 @@
 """Trains the poster check: posters of the catalogue against images that are none. Run by `matinee build`.
 
 The features see every image through the same window (bundle.poster_view: the central 2:3, at the resolution of a
-thumbnail), so that size, shape and sharpness do not give the kind away.
+thumbnail), and many images again in other sizes and qualities (posters.views), so that size, shape and sharpness do not
+give the kind away. What counts is how it judges kinds of images never seen: the shrinkage is chosen by that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +16,45 @@ from threadpoolctl import threadpool_limits
 
 from matinee.evaluation.metrics import accuracy, bootstrap, expected_calibration_error, macro_f1, roc_auc
 from matinee.heads.card import Metric, ModelCard
-from matinee.heads.fit import MIN_POSITIVES, balanced_platt, fit_exclusive
+from matinee.heads.fit import MIN_POSITIVES, balanced_platt, fit_exclusive, listed
 from matinee.heads.head import Head, sigmoid
 from matinee.heads.split import parts_of
-from matinee.posters.check import ACCEPT_FROM, CHECK_NAME, KIND_NAME, POSTER, REJECT_BELOW, STRANGE_FROM
+from matinee.posters.check import (
+    ACCEPT_FROM,
+    ACCEPT_SMALL_FROM,
+    CHECK_NAME,
+    KIND_NAME,
+    POSTER,
+    REJECT_BELOW,
+    REJECT_SMALL_BELOW,
+    STRANGE_FROM,
+    WITHOUT,
+)
+from matinee.posters.discriminant import fit_discriminant
 
 Floats = NDArray[np.float32]
 
 MIN_IMAGES = 30  # posters and negatives needed each
-_STRENGTHS = (0.0003, 0.001, 0.003)
-_MAX_LOST_POSTERS = 0.02  # share of validation posters below `reject_below`
-_MAX_LET_THROUGH = 0.05  # share of validation negatives from `accept_from` on
+_SHRINKAGES = (0.3, 0.6)
+# Shares of validation images: posters below `reject_below`, others from `accept_from` on; for small images the same of
+# images in other sizes and qualities.
+_MAX_LOST_POSTERS, _MAX_LET_THROUGH = 0.015, 0.03
+_MAX_LOST_SMALL, _MAX_LET_THROUGH_SMALL = 0.04, 0.05
 _SPREAD_FLOOR = 1e-3
 _STRANGE_SHARE = 0.995  # of training images less strange than `strange_from`
+
+
+@dataclass(frozen=True)
+class Again:
+    """Features of images made of others: each one's source by its row, and what the encoder sees."""
+
+    rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))  # (A,) of the posters or negatives
+    features: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # (A, D)
+
+    def of(self, chosen: NDArray[np.bool_]) -> list[Floats]:
+        """The features of those whose source is chosen; in a list, for it may be that there are none."""
+        picked = chosen[self.rows]
+        return [self.features[picked]] if picked.any() else []
 
 
 @dataclass(frozen=True)
@@ -39,6 +66,9 @@ class PosterImages:
     negatives: Floats  # (M, D)
     negative_keys: Sequence[str]  # sha256 of the file, each once: repeats would sit on both sides of the split
     kinds: Sequence[str]  # (M,) 'photograph', 'album_cover' …
+    altered_posters: Again = field(default_factory=Again)  # still posters
+    altered_negatives: Again = field(default_factory=Again)
+    pieces: Again = field(default_factory=Again)  # of posters, and none themselves
 
 
 @dataclass(frozen=True)
@@ -46,6 +76,7 @@ class TrainedCheck:
     head: Head
     kinds: Head | None
     card: ModelCard
+    unseen: tuple[Head, ...] = ()  # one a kind of other images: the check without having learned from it
 
 
 def train_poster_check(images: PosterImages, *, data: dict[str, str], encoder: str, demo: bool) -> TrainedCheck | str:
@@ -56,21 +87,17 @@ def train_poster_check(images: PosterImages, *, data: dict[str, str], encoder: s
             f"{num_posters} posters and {num_negatives} other images; {MIN_IMAGES} of each are needed. "
             "Name a folder of negatives in the source file"
         )
-    features = np.concatenate([images.posters, images.negatives])
-    truth = np.arange(len(features)) < num_posters
-    parts = np.concatenate([parts_of(images.poster_ids), parts_of(images.negative_keys)])
-    kinds = np.array([POSTER] * num_posters + list(images.kinds))
+    material = _Material.of(images)
+    features, truth, parts, kinds = material.features, material.truth, material.parts, material.kinds
     if any(len({*truth[parts == part]}) < 2 for part in ("train", "validation")):
         return "the training or the validation part has no posters or no other images"
-    with threadpool_limits(1):  # the products of one fit are too small to share among threads
-        target = (~truth).astype(np.intp)
-        names = (POSTER, "other")
-        fitted = fit_exclusive(
-            CHECK_NAME, features, target, parts, names, strengths=_STRENGTHS, demo=demo, balances=(1.0,)
-        )
+    with threadpool_limits(1):  # other heads may be training at the same time
+        by_shrinkage = {value: material.unseen_kinds(value) for value in _SHRINKAGES}
+        shrinkage = max(by_shrinkage, key=lambda value: np.mean([*by_shrinkage[value].values()] or [0.0]))
+        head = _calibrated(material, shrinkage, demo)
+        blind = tuple(_without(material, kind, shrinkage, demo) for kind in sorted(by_shrinkage[shrinkage]))
         kind_head = _kind_head(features, kinds, parts, demo)
-    logits = fitted.held_logits[:, 0] - fitted.held_logits[:, 1]
-    head = _calibrated(fitted.head, logits, features, truth, parts)
+    unseen = by_shrinkage[shrinkage]
     card = ModelCard(
         name=CHECK_NAME,
         title="Poster check",
@@ -81,9 +108,15 @@ def train_poster_check(images: PosterImages, *, data: dict[str, str], encoder: s
         data={**data, "negatives": ", ".join(f"{(kinds == k).sum()} {k}" for k in sorted({*images.kinds}))},
         split="Posters by film id, other images by the hash of their file (repeats removed): 70 % train, 15 % "
         "validation, 15 % test. Test images were neither fitted nor used to choose anything.",
-        training=f"Logistic regression, both kinds of images weighing the same; {fitted.chosen}. Platt scaling and the "
+        training="Fisher's discriminant on what the encoder's stages see, both kinds of images weighing the same, "
+        f"covariance shrunk by {shrinkage:g} of {listed(_SHRINKAGES)} by the mean ROC AUC of kinds left out of the fit"
+        f"{_told(unseen)}. Beside the images: {len(images.altered_posters.rows)} posters and "
+        f"{len(images.altered_negatives.rows)} others cut, resized and compressed, and {len(images.pieces.rows)} "
+        "pieces of posters as images that are none. Platt scaling and the "
         f"bounds ({head.settings[REJECT_BELOW]:.2f}, {head.settings[ACCEPT_FROM]:.2f}) come from validation images: at "
-        f"most {_MAX_LOST_POSTERS:.0%} of posters rejected, at most {_MAX_LET_THROUGH:.0%} of the others accepted. "
+        f"most {_MAX_LOST_POSTERS:.1%} of posters rejected, at most {_MAX_LET_THROUGH:.0%} of the others accepted; for "
+        f"small images ({head.settings[REJECT_SMALL_BELOW]:.2f}, {head.settings[ACCEPT_SMALL_FROM]:.2f}) from altered "
+        f"ones: {_MAX_LOST_SMALL:.0%} and {_MAX_LET_THROUGH_SMALL:.0%}. "
         "Then fitted again on train and validation images.",
         counts={
             f"{part} {what}": int(((parts == part) & (truth == is_poster)).sum())
@@ -99,44 +132,108 @@ def train_poster_check(images: PosterImages, *, data: dict[str, str], encoder: s
             *(("Trained on drawn posters only: unfit for real ones, and says so.",) if demo else ()),
         ),
     )
-    return TrainedCheck(head, kind_head, card)
+    return TrainedCheck(head, kind_head, card, blind)
 
 
-def _calibrated(
-    two_way: Head,
-    held_logits: NDArray[np.floating],
-    features: Floats,
-    truth: NDArray[np.bool_],
-    parts: NDArray[np.str_],
-) -> Head:
-    """One sigmoid output from the two-way head, with bounds and the limit of strangeness as settings."""
-    weight = two_way.weight[0] - two_way.weight[1]
-    bias = two_way.bias[0] - two_way.bias[1]
-    held_truth = truth[parts == "validation"]
-    slope, shift = balanced_platt(held_logits, held_truth)
-    scores = sigmoid(held_logits * slope + shift)
-    reject_below = float(np.quantile(scores[held_truth], _MAX_LOST_POSTERS))
-    accept_from = float(np.quantile(scores[~held_truth], 1 - _MAX_LET_THROUGH))
-    if reject_below > accept_from:  # no overlap at these rates: doubt lies between the two kinds
-        reject_below, accept_from = accept_from, reject_below
-    learned = parts != "test"
+@dataclass(frozen=True)
+class _Material:
+    """All images in one order, posters first."""
+
+    images: PosterImages
+    features: Floats  # (N, D)
+    truth: NDArray[np.bool_]
+    parts: NDArray[np.str_]
+    kinds: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, images: PosterImages) -> _Material:
+        return cls(
+            images,
+            np.concatenate([images.posters, images.negatives]),
+            np.arange(len(images.posters) + len(images.negatives)) < len(images.posters),
+            np.concatenate([parts_of(images.poster_ids), parts_of(images.negative_keys)]),
+            np.array([POSTER] * len(images.posters) + list(images.kinds)),
+        )
+
+    def sides(self, chosen: NDArray[np.bool_]) -> tuple[list[Floats], list[Floats]]:
+        """Posters and others among the chosen images (N,), and what was made of them and still is the same."""
+        posters, others = chosen[self.truth], chosen[~self.truth]
+        images = self.images
+        return (
+            [images.posters[posters], *images.altered_posters.of(posters)],
+            [images.negatives[others], *images.altered_negatives.of(others)],
+        )
+
+    def fit(self, chosen: NDArray[np.bool_], shrinkage: float) -> tuple[Floats, float]:
+        """The discriminant of the chosen images (N,); pieces of the chosen posters count as others."""
+        posters, others = self.sides(chosen)
+        return fit_discriminant(posters, others + self.images.pieces.of(chosen[self.truth]), shrinkage)
+
+    def unseen_kinds(self, shrinkage: float) -> dict[str, float]:
+        """ROC AUC of each kind of other images when none of it is fitted, against validation posters."""
+        train, validation = self.parts == "train", self.parts == "validation"
+        found = {}
+        for kind in sorted({*self.images.kinds}):
+            of_kind = self.kinds == kind
+            if not (train & ~of_kind & ~self.truth).any():
+                continue
+            weight, bias = self.fit(train & ~of_kind, shrinkage)
+            asked = (validation & self.truth) | ((train | validation) & of_kind)
+            found[kind] = roc_auc(self.truth[asked], self.features[asked] @ weight + bias)
+        return {kind: value for kind, value in found.items() if np.isfinite(value)}
+
+
+def _without(material: _Material, kind: str, shrinkage: float, demo: bool) -> Head:
+    """The check fitted without one kind of other images, not calibrated: for measuring how it judges unseen kinds."""
+    weight, bias = material.fit((material.parts != "test") & (material.kinds != kind), shrinkage)
+    zero = np.zeros(1, np.float32)
+    return Head(f"{WITHOUT}{kind}", (POSTER,), "sigmoid", weight[None], zero + np.float32(bias), zero, demo)
+
+
+def _told(unseen: dict[str, float]) -> str:
+    return f" ({', '.join(f'{kind} {value:.3f}' for kind, value in unseen.items())})" if unseen else ""
+
+
+def _calibrated(material: _Material, shrinkage: float, demo: bool) -> Head:
+    """One sigmoid output, with bounds and the limit of strangeness as settings."""
+    weight, bias = material.fit(material.parts == "train", shrinkage)
+    posters, others = (
+        [rows @ weight + bias for rows in side] for side in material.sides(material.parts == "validation")
+    )
+    slope, shift = balanced_platt(posters, others)  # as files come, and altered, count alike
+
+    def bounds(posters: Floats, others: Floats, lost: float, through: float) -> list[float]:
+        # Without overlap at these rates, doubt lies between the two kinds.
+        logits = np.sort([np.quantile(posters, lost), np.quantile(others, 1 - through)])
+        return [float(score) for score in sigmoid(logits * slope + shift)]
+
+    reject_below, accept_from = bounds(posters[0], others[0], _MAX_LOST_POSTERS, _MAX_LET_THROUGH)
+    small = bounds(posters[-1], np.concatenate(others), _MAX_LOST_SMALL, _MAX_LET_THROUGH_SMALL)
+    learned = material.parts != "test"
+    weight, bias = material.fit(learned, shrinkage)
     # Posters outnumber the others: equal say for both, or every photograph would be strange.
-    groups = [features[learned & truth], features[learned & ~truth]]
+    groups = [np.concatenate(side) for side in material.sides(learned)]
     center = np.mean([rows.mean(axis=0) for rows in groups], axis=0).astype(np.float32)
     spread = np.sqrt(np.mean([((rows - center) ** 2).mean(axis=0) for rows in groups], axis=0)) + _SPREAD_FLOOR
-    head = replace(
-        two_way,
+    strangeness = [(((rows - center) / spread) ** 2).mean(axis=1) for rows in groups]
+    return Head(
+        name=CHECK_NAME,
         labels=(POSTER,),
         link="sigmoid",
         weight=(weight * slope)[None].astype(np.float32),
         bias=np.array([bias * slope + shift], np.float32),
         thresholds=np.array([accept_from], np.float32),
+        demo=demo,
         center=center,
         spread=spread.astype(np.float32),
+        settings={
+            REJECT_BELOW: reject_below,
+            ACCEPT_FROM: accept_from,
+            REJECT_SMALL_BELOW: small[0],
+            ACCEPT_SMALL_FROM: small[1],
+            STRANGE_FROM: max(float(np.quantile(values, _STRANGE_SHARE)) for values in strangeness),
+        },
     )
-    strange_from = max(float(np.quantile(head.strangeness(rows), _STRANGE_SHARE)) for rows in groups)
-    settings = {REJECT_BELOW: reject_below, ACCEPT_FROM: accept_from, STRANGE_FROM: strange_from}
-    return replace(head, settings=settings)
 
 
 def _kind_head(features: Floats, kinds: NDArray[np.str_], parts: NDArray[np.str_], demo: bool) -> Head | None:

@@ -7,22 +7,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from matinee.evaluation.metrics import bootstrap
 from matinee.heads.card import Metric, ModelCard
 from matinee.heads.split import parts_of
 from matinee.search.discover import FITS_FROM, nearest_plot
 from matinee.search.offtopic import EVERYDAY_REQUESTS
-from matinee.search.request import EncodeTexts
+from matinee.search.pair import PAIR_OFFSET, PAIR_SLOPE, pair_scores
+from matinee.search.request import EncodeTexts, combine
 from matinee.search.store import Background, SearchStore, Space, unit
+from matinee.search.talk import fit_talk
 
 Floats = NDArray[np.float32]
 
 CARD_NAME = "joint-space"
 MIN_PAIRS = 40  # films with plot and poster that a projection needs
 _RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0)  # penalty a pair
+_DAMPING = 0.1  # exponent of the variances: 0 leaves plots as they are, 0.5 whitens them
+_GENRE_SHARE = 0.25  # of what a poster tells of a plot through its genres alone, beside what it tells directly
+_GENRE_PENALTY = 5.0
 _NUM_REQUESTS = 400  # of each kind, for the bound
 _MIN_REQUESTS = 40
+_MIN_VALIDATION = 20  # pairs that the curve of `pair_fit` is fitted on
 
 
 @dataclass(frozen=True)
@@ -30,48 +37,68 @@ class SearchVectors:
     """Vectors and rows that the indexes are made of; see `Space` for the row tables."""
 
     plot_film: NDArray[np.int64]  # (C,)
+    plot_number: NDArray[np.int64]  # (C,)
     plot_span: NDArray[np.int64]  # (C, 2)
     plot_whole: NDArray[np.bool_]  # (C,)
     plots: Floats  # (C, T)
     poster_film: NDArray[np.int64]  # (P,)
     posters: Floats  # (P, D) features as the encoder gives them
+    details: Floats  # (P, E) `Encoders.details` of the same posters
+    genres: Floats  # (N, G) 1 where a film is of a genre, by film row; a row of zeros: not known
+
+    @property
+    def own_whole(self) -> NDArray[np.bool_]:
+        """(C,) the rows that stand for films' own plots."""
+        return np.asarray(self.plot_whole & (self.plot_number == 0))
 
 
 def fit_space(
-    vectors: SearchVectors, film_ids: Sequence[str], trainable: NDArray[np.bool_]
+    vectors: SearchVectors, film_ids: Sequence[str], trainable: NDArray[np.bool_], encode: EncodeTexts
 ) -> tuple[Space, tuple[Metric, ...], str]:
     """The space, its figures on test films, and a sentence on how it came about.
 
-    film_ids: of each film row; trainable (N,): films it may be learned from.
+    film_ids: of each film row; trainable (N,): films it may be learned from; encode: texts as plots were.
     """
-    whole = vectors.plots[vectors.plot_whole]
+    whole = vectors.plots[vectors.own_whole]
     text_mean = whole.mean(axis=0) if len(whole) else np.zeros(vectors.plots.shape[1], np.float32)
     poster_mean = vectors.posters.mean(axis=0) if len(vectors.posters) else np.zeros(vectors.posters.shape[1])
-    poster_spread = vectors.posters.std(axis=0) if len(vectors.posters) else np.ones(vectors.posters.shape[1])
+    detail_mean = vectors.details.mean(axis=0) if len(vectors.details) else np.zeros(vectors.details.shape[1])
+    detail_spread = vectors.details.std(axis=0) if len(vectors.details) else np.ones(vectors.details.shape[1])
     space = Space(
         plot_film=vectors.plot_film,
+        plot_number=vectors.plot_number,
         plot_span=vectors.plot_span,
         plot_whole=vectors.plot_whole,
         poster_film=vectors.poster_film,
         text_mean=text_mean.astype(np.float32),
+        text_map=fit_text_map(whole - text_mean),
         poster_mean=poster_mean.astype(np.float32),
-        poster_spread=np.maximum(poster_spread, 1e-4).astype(np.float32),
-        projection=np.zeros((vectors.posters.shape[1], vectors.plots.shape[1]), np.float32),
+        detail_mean=detail_mean.astype(np.float32),
+        detail_spread=np.maximum(detail_spread, 1e-4).astype(np.float32),
+        projection=np.zeros((vectors.details.shape[1], vectors.plots.shape[1]), np.float32),
         plot_background=Background.of(whole),
         poster_background=Background.of(unit(vectors.posters - poster_mean)),
+        talk=fit_talk(encode, vectors.plots[~vectors.plot_whole]),
     )
     films, of_plot, of_poster = np.intersect1d(
-        vectors.plot_film[vectors.plot_whole], vectors.poster_film, return_indices=True
+        vectors.plot_film[vectors.own_whole], vectors.poster_film, return_indices=True
     )
     usable = trainable[films]
     if int(usable.sum()) < MIN_PAIRS:
         return space, (), f"{int(usable.sum())} films have plot and poster; {MIN_PAIRS} are needed to learn from them."
     parts = parts_of(film_ids[film] for film in films.tolist())
-    inputs = (vectors.posters[of_poster] - space.poster_mean) / space.poster_spread
-    targets = space.text_to_joint(whole[of_plot])
-    projection, chosen = _ridge(inputs, targets, parts, usable)
-    space = replace(space, projection=projection)
-    test = (parts == "test") & usable
+    inputs = (vectors.details[of_poster] - space.detail_mean) / space.detail_spread
+    targets = space.text_to_joint(_plots_as_asked(vectors)[of_plot])
+    projection, early, chosen = _ridge(inputs, targets, parts, usable)
+    learned = trainable & (parts_of(film_ids) != "test")
+    by_genre = _genre_path(space, vectors, learned)
+    space = replace(space, projection=projection + by_genre)
+    validation, test = (parts == "validation") & usable, (parts == "test") & usable
+    if validation.sum() >= _MIN_VALIDATION:
+        seen = unit(inputs @ (early + by_genre))
+        fitted = ~validation & ~test & usable
+        pairs = pair_scores(targets[validation], seen[validation], targets[fitted], seen[fitted])
+        space = space.with_settings(_pair_settings(pairs))
     ranks = _ranks(targets[test], unit(inputs[test] @ projection))
     count = len(ranks)
     metrics = (
@@ -87,13 +114,60 @@ def fit_space(
             baselines={"chance": (count + 1) / 2 if count else None},
         ),
     )
-    return space, metrics, f"Ridge regression from standardised poster features to centred plot vectors; {chosen}."
+    how = "Ridge regression from standardised details of posters to centred plot vectors, directly and through genres"
+    return space, metrics, f"{how}; {chosen}."
+
+
+def fit_text_map(plots: Floats) -> Floats:
+    """(T, T) symmetric map that evens out the spread of centred plots (N, T) over their directions, in part.
+
+    What most plots share (a family, a war, a young woman) hides what tells one from another; whitening in full would
+    make noise of the rest (Su et al., "Whitening sentence representations", 2021). The variances of few plots are
+    shrunk towards their mean.
+    """
+    count, width = plots.shape
+    if count < 2:
+        return np.eye(width, dtype=np.float32)
+    variances, directions = np.linalg.eigh(np.cov(plots.T.astype(np.float64)))
+    shrinkage = width / (width + count)
+    variances = (1 - shrinkage) * np.maximum(variances, 0) + shrinkage * max(float(variances.mean()), 1e-12)
+    return np.asarray((directions * variances ** (-_DAMPING)) @ directions.T, dtype=np.float32)
+
+
+def _genre_path(space: Space, vectors: SearchVectors, learned: NDArray[np.bool_]) -> Floats:
+    """(E, T) from posters to genres to plots. Posters without a plot and plots without a poster teach it, too."""
+    shape = (vectors.details.shape[1], vectors.plots.shape[1])
+    known = learned & vectors.genres.any(axis=1)
+    plot_film = vectors.plot_film[vectors.own_whole]
+    with_plot, with_poster = known[plot_film], known[vectors.poster_film]
+    if min(int(with_plot.sum()), int(with_poster.sum())) < MIN_PAIRS:
+        return np.zeros(shape, np.float32)
+    usual = vectors.genres[plot_film[with_plot]].mean(axis=0)
+    plots = space.text_to_joint(vectors.plots[vectors.own_whole][with_plot])
+    to_plot = _least_squares(vectors.genres[plot_film[with_plot]] - usual, plots, _GENRE_PENALTY)
+    details = (vectors.details[with_poster] - space.detail_mean) / space.detail_spread
+    genres = vectors.genres[vectors.poster_film[with_poster]] - usual
+    to_genre = _least_squares(details, genres, _GENRE_PENALTY * len(details))
+    return np.asarray(_GENRE_SHARE * (to_genre @ to_plot), dtype=np.float32)
+
+
+def _least_squares(inputs: Floats, targets: Floats, penalty: float) -> NDArray[np.float64]:
+    x = inputs.astype(np.float64)
+    return np.asarray(np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ targets), dtype=np.float64)
+
+
+def _pair_settings(scores: NDArray[np.float64]) -> dict[str, float]:
+    """The logistic curve that tells a plot's own poster from a random one, from the scores (V, V) of pairs."""
+    own = np.eye(len(scores), dtype=bool)
+    weights = np.where(own, 1.0, 1 / (len(scores) - 1)).ravel()
+    curve = LogisticRegression(C=1e6).fit(scores.reshape(-1, 1), own.ravel(), sample_weight=weights)
+    return {PAIR_SLOPE: float(curve.coef_[0, 0]), PAIR_OFFSET: float(curve.intercept_[0])}
 
 
 def joint_vectors(space: Space, vectors: SearchVectors) -> Floats:
     """Rows of joint.index: plots first, then posters (none without a projection)."""
-    plots = space.text_to_joint(vectors.plots)
-    return np.concatenate([plots, space.poster_to_joint(vectors.posters)]) if space.has_posters_in_joint else plots
+    plots = space.text_to_plots(vectors.plots)
+    return np.concatenate([plots, space.poster_to_joint(vectors.details)]) if space.has_posters_in_joint else plots
 
 
 def fit_bound(
@@ -157,8 +231,22 @@ def space_card(
     )
 
 
-def _ridge(inputs: Floats, targets: Floats, parts: NDArray[np.str_], usable: NDArray[np.bool_]) -> tuple[Floats, str]:
-    """(D, T) projection fitted on train and validation with the penalty that is best for validation."""
+def _plots_as_asked(vectors: SearchVectors) -> Floats:
+    """(films with plots, T): the vector of each plot as a request's is made (`request.text_vector`)."""
+    rows = np.flatnonzero(vectors.own_whole)
+    asked = vectors.plots[rows].copy()
+    first = np.searchsorted(vectors.plot_film, vectors.plot_film[rows])
+    for place, (begin, row) in enumerate(zip(first.tolist(), rows.tolist(), strict=True)):
+        if begin < row:  # a plot of one sentence has no other row
+            asked[place] = combine(vectors.plots[row], vectors.plots[begin:row])
+    return asked
+
+
+def _ridge(
+    inputs: Floats, targets: Floats, parts: NDArray[np.str_], usable: NDArray[np.bool_]
+) -> tuple[Floats, Floats, str]:
+    """(E, T) projection fitted on train and validation with the penalty that is best for validation, and the one
+    fitted on train alone."""
     train, validation = (parts == "train") & usable, (parts == "validation") & usable
     if not validation.any():
         train = validation = (parts != "test") & usable
@@ -173,7 +261,11 @@ def _ridge(inputs: Floats, targets: Floats, parts: NDArray[np.str_], usable: NDA
     places = [np.log1p(_ranks(targets[validation], unit(inputs[validation] @ w))).mean() for w in trials]
     penalty = _RIDGES[int(np.argmin(places))]
     (projection,) = solve((parts != "test") & usable, [penalty])
-    return projection, f"penalty {penalty:g} a pair by the mean log place on validation films"
+    return (
+        projection,
+        trials[_RIDGES.index(penalty)],
+        f"penalty {penalty:g} a pair by the mean log place on validation films",
+    )
 
 
 def _ranks(queries: Floats, items: Floats) -> NDArray[np.int64]:

@@ -122,7 +122,7 @@ def _queries(
         rows = [row for row in map(store.whole_plot_row, seeds) if row is not None]
         vectors = [*plot_vectors, *store.plots.vectors(np.array(rows, np.int64))] if rows else plot_vectors
         if vectors:
-            usable = space.plot_whole
+            usable = space.own_whole
             background = space.plot_background
             mean = unit(np.mean(vectors, axis=0))
             queries.append(_Query("plot", mean, shares["plot"], store.plots, space.plot_film, usable, background))
@@ -138,7 +138,27 @@ def _queries(
     return queries
 
 
-def _by_vectors(store: SearchStore, queries: list[_Query], allowed: NDArray[np.bool_], k: int) -> list[FilmHit]:
+@dataclass(frozen=True)
+class _Ranking:
+    """Films by how alike they are, most alike first."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    by_channel: dict[Channel, NDArray[np.float64]]
+
+
+def rank_alike(store: SearchStore, films: Sequence[str], allowed: NDArray[np.bool_], k: int) -> list[int]:
+    """Rows of at most `k` allowed films, most alike to `films` first: the order of `similar`, without its words."""
+    seeds = [store.films.row_of(film_id) for film_id in dict.fromkeys(films)]
+    queries = _queries(store, seeds, [], None, _WEIGHTS)
+    others = allowed.copy()
+    others[seeds] = False
+    if queries:
+        return [int(row) for row in _rank(store, queries, others, k).rows]
+    return [store.films.row_of(found.id) for found in _by_facts(store, store.films.films(seeds), others, k)]
+
+
+def _rank(store: SearchStore, queries: list[_Query], allowed: NDArray[np.bool_], k: int) -> _Ranking:
     pool = max(_SMALL_POOL, _POOL_FACTOR * k)
     candidates: set[int] = set()
     for query in queries:
@@ -147,20 +167,24 @@ def _by_vectors(store: SearchStore, queries: list[_Query], allowed: NDArray[np.b
         candidates.update(query.film_of[found.ids[0, : int(found.counts[0])]].tolist())
     ordered = np.array(sorted(candidates), dtype=np.int64)
     if not len(ordered):
-        return []
+        return _Ranking(ordered, np.zeros(0), {})
     scores = np.stack([_scores(store, query, ordered) for query in queries])  # (queries, candidates)
     weights = np.array([query.weight for query in queries])
     fused = weights @ scores / weights.sum()
     best = np.argsort(-fused, kind="stable")[:k]
-    films = store.films.films(ordered[best].tolist())
+    by_channel = {query.channel: scores[number, best] for number, query in enumerate(queries)}
+    return _Ranking(ordered[best], fused[best], by_channel)
+
+
+def _by_vectors(store: SearchStore, queries: list[_Query], allowed: NDArray[np.bool_], k: int) -> list[FilmHit]:
+    ranking = _rank(store, queries, allowed, k)
     hits = []
-    for film, place in zip(films, best, strict=True):
-        row = int(ordered[place])
-        by_channel = {query.channel: float(scores[i, place]) for i, query in enumerate(queries)}
-        top = max(by_channel, key=lambda channel: by_channel[channel])
-        channels = [c for c, score in by_channel.items() if score >= _FOUND_FROM or c == top]
-        why = _why(store, film, row, channels, queries)
-        hits.append(hit(film, float(fused[place]), channels, why))
+    for place, film in enumerate(store.films.films(ranking.rows.tolist())):
+        of_film = {channel: float(scores[place]) for channel, scores in ranking.by_channel.items()}
+        top = max(of_film, key=lambda channel: of_film[channel])
+        channels = [c for c, score in of_film.items() if score >= _FOUND_FROM or c == top]
+        why = _why(store, film, int(ranking.rows[place]), channels, queries)
+        hits.append(hit(film, float(ranking.scores[place]), channels, why))
     return hits
 
 
@@ -187,12 +211,13 @@ def _why(store: SearchStore, film: Film, row: int, channels: Sequence[Channel], 
 
 
 def closest_sentence(store: SearchStore, film: Film, row: int, vector: Floats) -> str:
-    """The sentence of the film's plot nearest to `vector` (T,), as a quote; empty without a plot."""
-    spans = store.sentence_spans(row)
-    if not spans or store.plots is None or film.plot is None:
+    """The sentence of the film's plots nearest to `vector` (T,), as a quote; empty without a plot."""
+    pieces = store.sentences(row)
+    if not pieces or store.plots is None or film.plot is None:
         return ""
-    scores = store.plots.vectors(np.array([index_row for index_row, _ in spans], np.int64)) @ vector
-    return best_sentence(film.plot, [spans[int(scores.argmax())][1]])
+    scores = store.plots.vectors(np.array([index_row for index_row, _, _ in pieces], np.int64)) @ vector
+    _, number, span = pieces[int(scores.argmax())]
+    return best_sentence((film.plot, *film.other_plots)[number], [span])
 
 
 def _by_facts(store: SearchStore, seeds: Sequence[Film], allowed: NDArray[np.bool_], k: int) -> list[FilmHit]:

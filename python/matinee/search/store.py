@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 PLOTS, POSTERS, JOINT, SPACE = "plots.index", "posters.index", "joint.index", "search.safetensors"
-_FORMAT = 1
+_FORMAT = 3  # 2: talk; posters projected from details; 3: text_map
+_SAMPLE = 512  # films or posters that a request is compared with, to know what a score is worth
 
 
 def unit(vectors: ArrayLike) -> Floats:
@@ -59,21 +61,33 @@ class Background:
 
 @dataclass(frozen=True)
 class Space:
-    """Row tables and the joint space; the content of search.safetensors. T: plot vector, D: poster features."""
+    """Row tables and the joint space; the content of search.safetensors.
+
+    T: values of a plot's vector, D: of a poster's features, E: of its details.
+    """
 
     plot_film: Rows  # (C,) film row of each row of plots.index, ascending
-    plot_span: NDArray[np.int64]  # (C, 2) begin and end of the piece in the plot, in characters
-    plot_whole: NDArray[np.bool_]  # (C,) the row stands for the whole plot
+    plot_number: Rows  # (C,) 0: of the film's own plot; n: of the n-th of its other plots
+    plot_span: NDArray[np.int64]  # (C, 2) begin and end of the piece in that plot, in characters
+    plot_whole: NDArray[np.bool_]  # (C,) the row stands for a whole plot
     poster_film: Rows  # (P,) film row of each row of posters.index, ascending
     text_mean: Floats  # (T,)
+    text_map: Floats  # (T, T) damps the directions in which plots differ most; see fit.fit_text_map
     poster_mean: Floats  # (D,)
-    poster_spread: Floats  # (D,)
-    projection: Floats  # (D, T) from standardised posters to centred plots; all zero where none could be learned
+    detail_mean: Floats  # (E,)
+    detail_spread: Floats  # (E,)
+    projection: Floats  # (E, T) from standardised details of posters to centred plots; zero where none was learned
     plot_background: Background
     poster_background: Background
+    talk: Floats  # (T + 1,) see talk.fit_talk
     settings: dict[str, float] = field(default_factory=dict)  # see discover
 
     @property
+    def own_whole(self) -> NDArray[np.bool_]:
+        """(C,) the rows that stand for films' own plots."""
+        return np.asarray(self.plot_whole & (self.plot_number == 0))
+
+    @cached_property
     def has_posters_in_joint(self) -> bool:
         """Whether a joint space could be learned."""
         return bool(self.projection.any())
@@ -83,12 +97,16 @@ class Space:
         return unit(np.asarray(features, dtype=np.float32) - self.poster_mean)
 
     def text_to_joint(self, vectors: ArrayLike) -> Floats:
-        """Plot or request vectors (B, T) in the joint space."""
+        """Plot or request vectors (B, T) in the joint space, to be compared with posters there."""
         return unit(np.asarray(vectors, dtype=np.float32) - self.text_mean)
 
-    def poster_to_joint(self, features: ArrayLike) -> Floats:
-        """Poster features (B, D) in the joint space."""
-        standard = (np.asarray(features, dtype=np.float32) - self.poster_mean) / self.poster_spread
+    def text_to_plots(self, vectors: ArrayLike) -> Floats:
+        """Plot or request vectors (B, T) as the joint index holds plots, to be compared with each other."""
+        return unit((np.asarray(vectors, dtype=np.float32) - self.text_mean) @ self.text_map)
+
+    def poster_to_joint(self, details: ArrayLike) -> Floats:
+        """Details of posters (B, E) in the joint space."""
+        standard = (np.asarray(details, dtype=np.float32) - self.detail_mean) / self.detail_spread
         return unit(standard @ self.projection)
 
     def with_settings(self, settings: dict[str, float]) -> Space:
@@ -99,13 +117,17 @@ class Space:
         """As a safetensors file."""
         tensors: dict[str, NDArray[Any]] = {
             "plot_film": self.plot_film,
+            "plot_number": self.plot_number,
             "plot_span": self.plot_span,
             "plot_whole": self.plot_whole.astype(np.uint8),
             "poster_film": self.poster_film,
             "text_mean": self.text_mean,
+            "text_map": self.text_map,
             "poster_mean": self.poster_mean,
-            "poster_spread": self.poster_spread,
+            "detail_mean": self.detail_mean,
+            "detail_spread": self.detail_spread,
             "projection": self.projection,
+            "talk": self.talk,
         }
         facts = {
             "format": _FORMAT,
@@ -125,21 +147,36 @@ class Space:
                 raise FormatError(f"{path}: expected format {_FORMAT}, got {facts['format']}; rebuild the bundle")
             return cls(
                 plot_film=tensors["plot_film"],
+                plot_number=tensors["plot_number"],
                 plot_span=tensors["plot_span"],
                 plot_whole=tensors["plot_whole"].astype(bool),
                 poster_film=tensors["poster_film"],
                 text_mean=tensors["text_mean"],
+                text_map=tensors["text_map"],
                 poster_mean=tensors["poster_mean"],
-                poster_spread=tensors["poster_spread"],
+                detail_mean=tensors["detail_mean"],
+                detail_spread=tensors["detail_spread"],
                 projection=tensors["projection"],
                 plot_background=Background(*map(float, facts["plot_background"])),
                 poster_background=Background(*map(float, facts["poster_background"])),
+                talk=tensors["talk"],
                 settings={str(k): float(v) for k, v in facts["settings"].items()},
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(
                 f"{path}: expected the tables of a search, got {type(error).__name__}: {error}"
             ) from error
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What unrelated films look like in the joint space."""
+
+    plots: Floats  # (S, T) rows of some films as the joint index holds plots, one film after the other
+    plot_begins: Rows  # where each film's rows begin
+    plot_whole: NDArray[np.bool_]  # (S,)
+    whole_plots: Floats  # (F, T) of their own plots, to be compared with posters
+    posters: Floats  # (P, T)
 
 
 @dataclass(frozen=True)
@@ -169,13 +206,53 @@ class SearchStore:
                 raise FormatError(f"{folder / SPACE}: expected film rows below {len(films)}; rebuild the bundle")
         return cls(films, indexes[PLOTS], indexes[POSTERS], indexes[JOINT], space)
 
+    @cached_property
+    def _first_plot_row(self) -> Rows:
+        """(N + 1,) where the rows of each film begin in plots.index."""
+        return np.searchsorted(self.space.plot_film, np.arange(len(self.films) + 1)).astype(np.int64)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """Rows of films and posters spread over the catalogue."""
+        films = _spread(np.unique(self.space.plot_film))
+        rows, begins = self.plot_rows_of(films)
+        posters = _spread(np.arange(len(self.space.poster_film)))
+        empty = np.zeros((0, len(self.space.text_mean)), np.float32)
+        return Sample(
+            plots=empty if self.joint is None else self.joint.vectors(rows),
+            plot_begins=begins,
+            plot_whole=self.space.plot_whole[rows],
+            whole_plots=empty
+            if self.plots is None
+            else self.space.text_to_joint(self.plots.vectors(rows[self.space.own_whole[rows]])),
+            posters=self.joint_posters(posters) if self.space.has_posters_in_joint else empty,
+        )
+
+    def plot_rows_of(self, films: Rows) -> tuple[Rows, Rows]:
+        """(rows of plots.index of these films, one film after the other; where each film's begin among them).
+
+        Every film must have a plot.
+        """
+        first, last = self._first_plot_row[films], self._first_plot_row[films + 1]
+        counts = last - first
+        begins = np.cumsum(counts) - counts
+        return np.repeat(first - begins, counts) + np.arange(int(counts.sum())), begins
+
+    def joint_posters(self, rows: Rows) -> Floats:
+        """The vectors (B, T), in the joint space, of these rows of posters.index."""
+        assert self.joint is not None
+        return self.joint.vectors(rows + len(self.space.plot_film))
+
+    def has_plot(self, films: Rows) -> NDArray[np.bool_]:
+        """(B,) which of these films have a plot."""
+        return np.asarray(self._first_plot_row[films + 1] > self._first_plot_row[films])
+
     def plot_rows(self, film: int) -> range:
         """Rows of plots.index of the film in row `film`; empty without a plot."""
-        first, last = np.searchsorted(self.space.plot_film, [film, film + 1])
-        return range(int(first), int(last))
+        return range(int(self._first_plot_row[film]), int(self._first_plot_row[film + 1]))
 
     def whole_plot_row(self, film: int) -> int | None:
-        """The row that stands for the film's whole plot."""
+        """The row that stands for the film's own plot."""
         return next((row for row in self.plot_rows(film) if self.space.plot_whole[row]), None)
 
     def poster_row(self, film: int) -> int | None:
@@ -184,8 +261,19 @@ class SearchStore:
         found = row < len(self.space.poster_film) and int(self.space.poster_film[row]) == film
         return row if found else None
 
-    def sentence_spans(self, film: int) -> list[tuple[int, tuple[int, int]]]:
-        """(row, span) of the film's sentences; of the whole plot where it is one sentence."""
+    def sentences(self, film: int) -> list[tuple[int, int, tuple[int, int]]]:
+        """(row, number of the plot, span in it) of the film's sentences; of a whole plot where it is one sentence."""
+        space = self.space
         rows = self.plot_rows(film)
-        sentences = [row for row in rows if not self.space.plot_whole[row]] or list(rows)
-        return [(row, (int(self.space.plot_span[row, 0]), int(self.space.plot_span[row, 1]))) for row in sentences]
+        several = {int(space.plot_number[row]) for row in rows if not space.plot_whole[row]}
+        pieces = [row for row in rows if not space.plot_whole[row] or int(space.plot_number[row]) not in several]
+        begins, ends = space.plot_span[pieces, 0].tolist(), space.plot_span[pieces, 1].tolist()
+        numbers = space.plot_number[pieces].tolist()
+        return [(row, n, (b, e)) for row, n, b, e in zip(pieces, numbers, begins, ends, strict=True)]
+
+
+def _spread(rows: Rows) -> Rows:
+    """At most `_SAMPLE` of the rows, evenly spread."""
+    if len(rows) <= _SAMPLE:
+        return rows
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)], dtype=np.int64)

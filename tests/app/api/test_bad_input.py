@@ -64,6 +64,37 @@ def test_bad_texts(client: FlaskClient, service: Service, text: BadText) -> None
     assert_as_in_python(client.post("/v1/similar", json={"plot": text.text}), error)
 
 
+# The body of a turn -> the status, and words of the detail.
+BAD_TURNS: list[tuple[dict[str, Any], int, str]] = [
+    ({"message": "x" * 20_001}, 422, "20,000"),
+    ({"message": None}, 422, "message"),
+    ({"message": 3}, 422, "message"),
+    ({"message": "a comedy", "k": 0}, 422, "k"),
+    ({"message": "a comedy", "person": "x"}, 422, "message, state, session_id, k"),
+    ({"message": "a comedy", "session_id": ""}, 422, "session_id"),
+    ({"message": "a comedy", "session_id": "../../etc"}, 422, "session_id"),
+    ({"message": "a comedy", "session_id": "x" * 101}, 422, "session_id"),
+    ({"message": "a comedy", "state": []}, 422, "state"),
+    ({"message": "a comedy", "state": {"understood": {"tones": ["louder"]}}}, 422, "state.understood.tones"),
+    ({"message": "a comedy", "state": {"understood": {"where": {"colour": "red"}}}}, 422, "unknown key"),
+    ({"message": "a comedy", "state": {"understood": {"like": ["x"] * 21}}}, 422, "state.understood.like"),
+    ({"message": "a comedy", "state": {"shown": [7]}}, 422, "state.shown"),
+    ({"message": "a comedy", "state": {"understood": {"like": ["nowhere:1"]}}}, 404, "nowhere:1"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "words"), BAD_TURNS, ids=lambda value: repr(value)[:60])
+def test_bad_turns_of_a_conversation(client: FlaskClient, body: dict[str, Any], status: int, words: str) -> None:
+    assert_problem(client.post("/v1/chat", json=body), status, words)
+
+
+@pytest.mark.parametrize("message", ["", " ", "😀", "ужасы", "恐怖映画", "a" * 10_000, "\x00\x07", "<b>{{x}}</b> ${y}"])
+def test_any_words_are_answered(client: FlaskClient, message: str) -> None:
+    response = client.post("/v1/chat", json={"message": message})
+    assert response.status_code == 200
+    assert client.post("/v1/chat", json={"message": message, "state": response.json["state"]}).status_code == 200  # type: ignore[index]
+
+
 @pytest.mark.parametrize("film", UNKNOWN_FILMS, ids=lambda film: repr(film[:30]))
 def test_unknown_films_are_404(client: FlaskClient, film: str) -> None:
     assert_problem(client.post("/v1/similar", json={"film_ids": [film]}), 404)
@@ -110,6 +141,7 @@ def test_an_unknown_key_is_told_which_are_known(client: FlaskClient) -> None:
         ("/v1/posters/check", {"data": b"\xff\xd8", "content_type": "image/jpeg"}),
         ("/v1/similar", {"data": "x", "content_type": "text/plain"}),
         ("/v1/discover", {"data": {"query": "x"}, "content_type": "multipart/form-data"}),
+        ("/v1/chat", {"data": "a comedy", "content_type": "text/plain"}),
     ],
 )
 def test_a_wrong_content_type_is_415(client: FlaskClient, path: str, arguments: dict[str, Any]) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from matinee.answers import FilmList, GenreAnswer, PosterCheck
+from matinee.answers import FilmList, GenreAnswer, PlotPosterFit, PosterCheck
 from matinee.app.service import Service
+from matinee.app.ui.tabs.chat import without
 from matinee.catalog.film import Film
+from matinee.search.dialogue import ChatAnswer
 from tests.bad_inputs import drawn_poster, encoded
 
 PLOT = "Two detectives hunt a killer through a rainy city, one murder ahead of them each time."
@@ -62,6 +64,12 @@ def test_an_unchosen_file_of_a_browser_form_counts_as_none(client: FlaskClient) 
     assert response.json["used"] == ["plot"]
 
 
+def test_whether_a_poster_fits_a_plot(client: FlaskClient, service: Service) -> None:
+    response = client.post("/v1/posters/fit", **upload(plot=PLOT))
+    assert PlotPosterFit.model_validate_json(response.data) == service.poster_fits_plot(POSTER, PLOT)
+    assert client.post("/v1/posters/fit", **upload()).status_code == 422
+
+
 def test_a_poster_check(client: FlaskClient, service: Service) -> None:
     response = client.post("/v1/posters/check", **upload())
     assert response.status_code == 200
@@ -89,6 +97,36 @@ def test_discover(client: FlaskClient, service: Service) -> None:
     response = client.post("/v1/discover", json={"query": "a murder in the rain", "k": 5})
     assert response.status_code == 200
     assert FilmList.model_validate_json(response.data) == service.discover("a murder in the rain", k=5)
+
+
+def test_a_conversation(client: FlaskClient, service: Service) -> None:
+    first = client.post("/v1/chat", json={"message": "horror or comedy, no romance", "k": 5})
+    assert first.status_code == 200
+    assert ChatAnswer.model_validate_json(first.data) == service.chat("horror or comedy, no romance", k=5)
+    answer = first.json
+    assert answer is not None
+    assert [chip["label"] for chip in answer["chips"]] == ["horror or comedy", "not romance"]
+    second = client.post("/v1/chat", json={"message": "not the second one", "state": answer["state"], "k": 5}).json
+    assert second is not None
+    gone = answer["films"][1]["id"]
+    assert second["state"]["understood"]["where"]["ids"]["none"] == [gone]
+    assert gone not in [film["id"] for film in second["films"]]
+
+
+def test_a_chip_is_removed_by_sending_the_state_without_it(client: FlaskClient) -> None:
+    answer = client.post("/v1/chat", json={"message": "a comedy from before 1990, in English"}).json
+    assert answer is not None
+    for chip in answer["chips"]:
+        fewer = client.post("/v1/chat", json={"state": without(answer["state"], chip)}).json
+        assert fewer is not None
+        assert fewer["chips"] == [other for other in answer["chips"] if other != chip]
+
+
+def test_a_conversation_without_a_word_begins_with_a_question(client: FlaskClient) -> None:
+    answer = client.post("/v1/chat", json={}).json
+    assert answer is not None
+    assert answer["question"]["suggestions"]
+    assert len(answer["films"]) == 12
 
 
 def test_the_catalogue_in_pages(client: FlaskClient) -> None:
@@ -135,6 +173,7 @@ def test_answers_from_sixteen_threads_are_those_of_one(client: FlaskClient, film
         ("POST", "/v1/genres/plot", {"json": {"plot": PLOT}}),
         ("POST", "/v1/discover", {"json": {"query": "a murder in the rain", "k": 5}}),
         ("POST", "/v1/similar", {"json": {"film_ids": [film_id], "k": 5}}),
+        ("POST", "/v1/chat", {"json": {"message": "a scary comedy about a ghost", "k": 5}}),
         ("GET", f"/v1/films/{film_id}", {}),
         ("GET", "/v1/films?query=the&k=5", {}),
         ("GET", f"/v1/films/{film_id}/poster", {}),

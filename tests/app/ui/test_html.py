@@ -50,7 +50,7 @@ def make_check(valid: bool | None) -> dict[str, Any]:
     return {
         "valid": valid,
         "score": 0.2,
-        "reasons": [{"code": "c", "detail": "It is square."}],
+        "reasons": [{"code": "c", "detail": "It is square.", "film": None}],
         "model": "m",
         "demo": False,
     }
@@ -70,6 +70,15 @@ def make_list(*films: dict[str, Any], **facts: Any) -> Reply:
     return Reply(Call("POST", "/v1/discover", body={"query": "x"}), {**answer, **facts})
 
 
+def make_turn(*films: dict[str, Any], chips: tuple[dict[str, Any], ...] = (), **facts: Any) -> Reply:
+    answer = {"films": list(films), "chips": list(chips), "reply": "Films.", "question": None, "nothing_fits": False}
+    return Reply(Call("POST", "/v1/chat", body={"message": "x"}), {**answer, **facts})
+
+
+def make_chip(label: str, kind: str = "genre") -> dict[str, Any]:
+    return {"id": f"{kind}:{label}", "kind": kind, "label": label, "path": "where.genres.all", "value": label}
+
+
 HOSTILE_FILM = make_film(
     id=HOSTILE, title=HOSTILE, why=HOSTILE, plot=HOSTILE, tagline=HOSTILE, genres=[HOSTILE], keywords=[HOSTILE],
     people=[{"name": HOSTILE, "role": "director"}], channels=[HOSTILE], has_poster=True, provenance={HOSTILE: HOSTILE},
@@ -86,9 +95,24 @@ HOSTILE_INFO = {
 
 
 HOSTILE_LIST = make_list(HOSTILE_FILM, left_out={HOSTILE: 2}, request={"where": {"genres": {"any": [HOSTILE]}}})
+HOSTILE_TURN = make_turn(
+    HOSTILE_FILM, chips=(make_chip(HOSTILE), *[make_chip(f"{HOSTILE} {n}", "excluded") for n in range(5)]),
+    reply=HOSTILE,
+    question={"text": HOSTILE, "suggestions": [{"label": HOSTILE, "message": HOSTILE, "films": 3}]},
+)  # fmt: skip
 HOSTILE_CHECK = Reply(
-    Call("POST", "/x", image=b""), {**make_check(False), "reasons": [{"code": "c", "detail": HOSTILE}]}
+    Call("POST", "/x", image=b""),
+    {**make_check(False), "reasons": [{"code": "c", "detail": HOSTILE, "film": HOSTILE}]},
 )
+
+HOSTILE_REPORT = {
+    "data": {"films": HOSTILE},
+    "sections": [{"name": "genre", "title": HOSTILE, "about": HOSTILE}],
+    "rows": [
+        {"protocol": "genre", "work": HOSTILE, "metric": HOSTILE, "n": 3, "ours": 0.5, "interval": None,
+         "baselines": {HOSTILE: 0.1}, "better": "lower"}
+    ],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -97,12 +121,14 @@ HOSTILE_CHECK = Reply(
         html.card(HOSTILE_FILM),
         html.film_panel("opening", HOSTILE_FILM, make_genres((HOSTILE, 0.9, True)).answer, [HOSTILE_FILM]),
         html.film_list(HOSTILE_LIST, BASE, heading=HOSTILE),
+        html.chat_answer(HOSTILE_TURN, BASE, [HOSTILE]),
         html.film_examples([HOSTILE_FILM], with_poster=False),
         html.film_examples([HOSTILE_FILM]),
         html.text_examples([HOSTILE]),
         html.genre_answer(make_genres((HOSTILE, 0.9, True), note=HOSTILE, model=HOSTILE), BASE, compare=HOSTILE),
         html.check_answer(HOSTILE_CHECK, BASE),
         html.cards([HOSTILE_CARD]),
+        html.evaluation(HOSTILE_REPORT),
         html.header(HOSTILE_INFO),
         html.problem_card(Problem(HOSTILE, HOSTILE, request_id=HOSTILE)),
         html.hint(HOSTILE),
@@ -177,6 +203,16 @@ def test_each_verdict_has_its_words(valid: bool | None, words: str) -> None:
     assert shown.startswith(words)
 
 
+def test_the_film_whose_poster_it_is_opens_from_the_verdict() -> None:
+    reasons = [{"code": "near_duplicate", "detail": "It is the poster of Alien (1979).", "film": "movielens:1214"}]
+    shown = Parsed(
+        html.check_answer(Reply(Call("POST", "/x", image=b""), {**make_check(True), "reasons": reasons}), BASE)
+    )
+    assert shown.of("data-film") == ["movielens:1214"] and "Show the film" in shown.text
+    without = html.check_answer(Reply(Call("POST", "/x", image=b""), make_check(True)), BASE)
+    assert "data-film" not in without
+
+
 def test_filters_and_films_left_out_are_told_in_words() -> None:
     where = {
         "year": {"min": 1990, "max": 1999}, "runtime": {"max": 120}, "genres": {"all": ["Crime"], "none": ["Horror"]},
@@ -201,6 +237,37 @@ def test_an_answer_that_does_not_fit_says_so() -> None:
     shown = Parsed(html.film_list(make_list(make_film(channels=[]), nothing_fits=True), BASE, heading="h")).text
     assert "Nothing in the catalogue fits this well." in shown
     assert "A Film" in shown
+
+
+def test_the_films_of_a_conversation_are_numbered_and_can_be_turned_down() -> None:
+    markup = html.chat_answer(make_turn(make_film(), make_film(id="demo:2", title="Another")), BASE, ["a comedy"])
+    parsed = Parsed(markup)
+    assert {"more like number 1", "not number 1", "more like number 2", "not number 2"} <= {*parsed.of("data-example")}
+    assert "Not Another (1990)" in parsed.of("aria-label")
+    assert "a comedy" in parsed.text
+
+
+def test_chips_can_be_changed_and_removed_and_many_films_left_out_are_folded() -> None:
+    few = Parsed(html.chat_answer(make_turn(chips=(make_chip("comedy"), make_chip("not A", "excluded"))), BASE, []))
+    assert few.of("data-off") == few.of("data-part") == ["genre:comedy", "excluded:not A"]
+    assert "Remove comedy" in few.of("aria-label")
+    assert "films left out" not in few.text
+    many = tuple(make_chip(f"not {letter}", "excluded") for letter in "ABCD")
+    folded = Parsed(html.chat_answer(make_turn(chips=(make_chip("comedy"), *many)), BASE, []))
+    assert len(folded.of("data-off")) == 5
+    assert "4 films left out" in folded.text
+
+
+def test_a_question_shows_its_answers_with_the_films_there_would_be() -> None:
+    suggestions = [
+        {"label": "comedy", "message": "a comedy", "films": 1200},
+        {"label": "drama", "message": "a drama", "films": 1},
+        {"label": "something else", "message": "else", "films": None},
+    ]
+    parsed = Parsed(html.chat_answer(make_turn(question={"text": "Which?", "suggestions": suggestions}), BASE, []))
+    assert parsed.of("data-example") == ["a comedy", "a drama", "else"]
+    assert "comedy 1,200 films" in parsed.text
+    assert "drama 1 filmsomething else" in parsed.text
 
 
 def test_problems_are_told_to_people_with_the_id_to_quote() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import sqlite3
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from matinee import FormatError, InvalidArgument, NotFound
@@ -144,6 +146,13 @@ def test_match_respects_the_bitmap_and_k(table: FilmTable) -> None:
     assert len(table.match("alien shy crew", 1)) == 1
     with pytest.raises(InvalidArgument):
         table.match("alien", 0)
+
+
+def test_films_are_found_by_all_words_of_names(table: FilmTable) -> None:
+    assert table.naming(["ridley", "scott"], 5) == [0]
+    assert table.naming(["alien", "weaver"], 5) == [0]
+    assert table.naming(["amelie"], 5) == [1]
+    assert table.naming(["alien", "tautou"], 5) == []
 
 
 def test_find_completes_titles_and_names(table: FilmTable) -> None:
@@ -336,3 +345,70 @@ def test_a_frozen_table_is_never_written_to(tmp_path: Path) -> None:
     finally:
         tmp_path.chmod(0o755)
     assert path.read_bytes() == before
+
+
+def slow_bm25f(films: list[Film], terms: set[str], film: Film) -> float:
+    """BM25F of a film by the book; the films' words are their own stems."""
+
+    def columns(one: Film) -> list[list[str]]:
+        texts = (
+            one.title,
+            " ".join(p.name for p in one.people),
+            " ".join((*one.keywords, *one.genres)),
+            one.plot or "",
+        )
+        return [text.lower().split() for text in texts]
+
+    usual = []
+    for column in range(4):
+        lengths = [len(columns(one)[column]) for one in films if columns(one)[column]]
+        usual.append(sum(lengths) / len(lengths) if lengths else 1)
+    total = 0.0
+    for term in terms:
+        holding = sum(any(term in words for words in columns(one)) for one in films)
+        count = sum(
+            words.count(term) / (1 - 0.4 + 0.4 * len(words) / usual[column])
+            for column, words in enumerate(columns(film))
+        )
+        rarity = math.log(1 + (len(films) - holding + 0.5) / (holding + 0.5))
+        total += rarity * count * 1.9 / (count + 0.9)
+    return total
+
+
+def test_long_requests_are_matched_by_all_columns_together(tmp_path: Path) -> None:
+    draw = random.Random(5)
+    words = [f"{a}{b}" for a in ("zor", "bim", "kal", "tup", "wok") for b in ("ab", "om", "ux", "ik", "un")]
+
+    def some(count: int) -> str:
+        return " ".join(draw.choices(words, k=count))
+
+    films = [
+        Film(
+            id=f"local:{i}",
+            title=f"Film{i}",
+            plot=some(draw.randint(5, 30)) if draw.random() < 0.8 else None,
+            keywords=tuple(draw.sample(words, draw.randint(0, 4))),
+        )
+        for i in range(60)
+    ]
+    write_films(films, tmp_path / "films.sqlite")
+    table = FilmTable(tmp_path / "films.sqlite")
+    asked = words[3:15]
+    scores = {i: slow_bm25f(films, set(asked), film) for i, film in enumerate(films)}
+    expected = sorted((i for i in scores if scores[i] > 0), key=lambda i: (-scores[i], i))
+    found = table.match(" ".join(asked), 60)
+    assert [match.score for match in found] == pytest.approx([scores[i] for i in expected], rel=1e-5)
+    assert {match.row for match in found} == set(expected)
+    allowed = np.arange(60) % 2 == 0
+    even = table.match(" ".join(asked), 5, allowed)
+    assert [m.score for m in even] == pytest.approx([scores[i] for i in expected if i % 2 == 0][:5], rel=1e-5)
+
+
+def test_popularity_is_how_many_rated_a_film_on_one_scale(tmp_path: Path) -> None:
+    votes = [10, 1000, None, 100]
+    write_films([Film(id=f"local:{i}", title=str(i), votes=n) for i, n in enumerate(votes)], tmp_path / "films.sqlite")
+    popularity = FilmTable(tmp_path / "films.sqlite").popularity
+    assert popularity[2] == 0
+    assert popularity[0] < popularity[3] < popularity[1]
+    known = popularity[[0, 1, 3]]
+    assert known.mean() == pytest.approx(0) and known.std() == pytest.approx(1)

@@ -12,6 +12,7 @@ from matinee.evaluation.metrics import (
     bootstrap,
     expected_calibration_error,
     f1_per_label,
+    honest_calibration_error,
     macro_f1,
     mean_average_precision,
     roc_auc,
@@ -77,3 +78,11 @@ def test_nothing_to_measure_is_not_a_number_rather_than_a_figure() -> None:
     assert np.isnan(interval.value) and interval.count == 0
     assert np.isnan(roc_auc(np.array([True, True]), np.array([0.1, 0.2])))
     assert np.isnan(accuracy(np.zeros((0, 2), bool), np.zeros((0, 2), bool)))
+
+
+@pytest.mark.parametrize("count", [60, 400, 5000])
+def test_honest_answers_show_the_calibration_error_that_chance_leaves(count: int) -> None:
+    rng = np.random.default_rng(count)
+    stated = rng.beta(2, 2, count)
+    drawn = [expected_calibration_error(rng.random(count) < stated, stated) for _ in range(300)]
+    assert honest_calibration_error(stated) == pytest.approx(float(np.mean(drawn)), rel=0.1)

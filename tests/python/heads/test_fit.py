@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from matinee.evaluation.metrics import expected_calibration_error
-from matinee.heads.fit import MIN_POSITIVES, enough_labels, fit_exclusive, fit_independent
+from matinee.heads.fit import MIN_POSITIVES, balanced_platt, enough_labels, fit_exclusive, fit_independent
 from matinee.heads.split import part_of, parts_of
 
 
@@ -92,3 +92,22 @@ def test_labels_with_too_few_films_are_named() -> None:
     dropped = enough_labels(truth, parts, ["a", "b", "c"])
     assert set(dropped) == {"b", "c"}
     assert dropped["b"].startswith(f"{MIN_POSITIVES - 1} films")
+
+
+def test_balanced_platt_counts_groups_alike_however_large_they_are() -> None:
+    rng = np.random.default_rng(4)
+    clear, blurred = rng.normal(4, 1, 100), rng.normal(1, 1, 400)
+    others = rng.normal(-2, 1.5, 50)
+    slope, shift = balanced_platt([clear, blurred], [others])
+    # The slow twin: every group repeated until all weigh what they should.
+    logits = np.concatenate([np.tile(clear, 4), blurred, np.tile(others, 16)])
+    truth = np.arange(len(logits)) < 800
+    plain = LogisticRegression(C=1e3, max_iter=500).fit(logits[:, None], truth)
+    assert slope == pytest.approx(plain.coef_[0, 0], rel=0.02)
+    assert shift == pytest.approx(plain.intercept_[0], rel=0.05, abs=0.02)
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [([], []), ([[1.0]], []), ([[]], [[1.0, 2.0]])])
+def test_balanced_platt_of_one_kind_alone_changes_nothing(positives: list, negatives: list) -> None:
+    kinds = ([np.array(group) for group in kind] for kind in (positives, negatives))
+    assert balanced_platt(*kinds) == (1.0, 0.0)

@@ -8,15 +8,19 @@ import pytest
 from matinee.heads import Head
 from matinee.posters.check import (
     ACCEPT_FROM,
+    ACCEPT_SMALL_FROM,
     CHECK_NAME,
     KIND_NAME,
     REJECT_BELOW,
+    REJECT_SMALL_BELOW,
     STRANGE_FROM,
     check_pixels,
     check_vector,
+    with_duplicate,
 )
 
 SHAPE = {"width": 185, "height": 278}
+SETTINGS = {REJECT_BELOW: 0.25, ACCEPT_FROM: 0.75, STRANGE_FROM: 9.0, REJECT_SMALL_BELOW: 0.1, ACCEPT_SMALL_FROM: 0.6}
 
 
 def make_check(demo: bool = False) -> Head:
@@ -31,7 +35,7 @@ def make_check(demo: bool = False) -> Head:
         demo=demo,
         center=np.zeros(2, np.float32),
         spread=np.ones(2, np.float32),
-        settings={REJECT_BELOW: 0.25, ACCEPT_FROM: 0.75, STRANGE_FROM: 9.0},
+        settings=SETTINGS,
     )
 
 
@@ -53,6 +57,18 @@ def test_between_the_bounds_it_is_not_sure(feature: float, valid: bool | None) -
     assert check.reasons
 
 
+@pytest.mark.parametrize(("width", "height"), [(112, 168), (400, 200)])
+def test_small_images_have_their_own_bounds(width: int, height: int) -> None:
+    shape = {"width": 112, "height": 168}
+    assert [check_vector(make_check(), None, vector(f, 0), **shape).valid for f in (0.6, -1.5, -3)] == [
+        True,
+        None,
+        False,
+    ]
+    wide = check_vector(make_check(), None, vector(-1.5, 0), width=width, height=height)
+    assert wide.valid is (None if width < height else False)  # the shape settles what the small bounds leave open
+
+
 @pytest.mark.parametrize("feature", [6.0, -6.0])
 def test_an_image_unlike_all_it_was_trained_on_gets_no_verdict(feature: float) -> None:
     check = check_vector(make_check(), None, vector(feature, 0), **SHAPE)
@@ -60,12 +76,24 @@ def test_an_image_unlike_all_it_was_trained_on_gets_no_verdict(feature: float) -
     assert [reason.code for reason in check.reasons] == ["unfamiliar"]
 
 
-def test_shape_is_a_doubt_and_never_a_verdict() -> None:
+def test_a_wrong_shape_settles_a_doubt_and_casts_one_on_an_acceptance() -> None:
     square = check_vector(make_check(), None, vector(2, 0), width=300, height=300)
     assert square.valid is None and "wrong_shape" in {reason.code for reason in square.reasons}
+    doubtful = check_vector(make_check(), None, vector(0.2, 0), width=300, height=300)
+    assert doubtful.valid is False and "wrong_shape" in {reason.code for reason in doubtful.reasons}
     rejected = check_vector(make_check(), None, vector(-2, 0), width=300, height=300)
     assert rejected.valid is False
     assert check_vector(make_check(), None, vector(2, 0), width=675, height=1000).valid is True
+
+
+@pytest.mark.parametrize(("feature", "place"), [(2.0, 0), (0.2, 0), (-2.0, -1)])
+def test_a_copy_is_named_and_changes_no_verdict(feature: float, place: int) -> None:
+    check = check_vector(make_check(), None, vector(feature, 0), **SHAPE)
+    known = with_duplicate(check, "local:7", "Alien (1979)")
+    assert (known.valid, known.score) == (check.valid, check.score)
+    assert known.reasons[place].code == "near_duplicate"
+    assert "Alien (1979)" in known.reasons[place].detail
+    assert [reason.film for reason in known.reasons if reason.film] == ["local:7"]
 
 
 def test_doubtful_images_are_named_by_kind() -> None:
@@ -107,6 +135,6 @@ def test_a_bare_design_is_not_blank() -> None:
 
 
 def test_the_bounds_are_the_heads_own() -> None:
-    head = replace(make_check(), settings={REJECT_BELOW: 0.4, ACCEPT_FROM: 0.6, STRANGE_FROM: 9.0})
+    head = replace(make_check(), settings={**SETTINGS, REJECT_BELOW: 0.4, ACCEPT_FROM: 0.6})
     assert check_vector(head, None, vector(0.7, 0), **SHAPE).valid is True
     assert check_vector(make_check(), None, vector(0.7, 0), **SHAPE).valid is None

@@ -1,10 +1,12 @@
 """Training the poster check on features whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from matinee.evaluation.metrics import roc_auc
-from matinee.posters.check import ACCEPT_FROM, REJECT_BELOW, STRANGE_FROM, check_vector
-from matinee.posters.train import PosterImages, TrainedCheck, train_poster_check
+from matinee.posters.check import ACCEPT_FROM, REJECT_BELOW, STRANGE_FROM, WITHOUT, check_vector
+from matinee.posters.train import Again, PosterImages, TrainedCheck, train_poster_check
 
 
 def make_images(posters: int = 600, others: int = 240, seed: int = 0) -> PosterImages:
@@ -31,7 +33,7 @@ def train(images: PosterImages, demo: bool = False) -> TrainedCheck:
 
 
 def test_it_separates_what_can_be_separated() -> None:
-    trained = train(make_images())
+    trained = train(make_images(posters=2400, others=960))
     fresh = make_images(seed=9)
     scores = trained.head.probabilities(np.concatenate([fresh.posters, fresh.negatives]))[:, 0]
     truth = np.arange(len(scores)) < len(fresh.posters)
@@ -83,3 +85,36 @@ def test_too_few_images_give_a_reason_instead_of_a_head() -> None:
     few = make_images(posters=600, others=20)
     reason = train_poster_check(few, data={}, encoder="none", demo=False)
     assert isinstance(reason, str) and "20 other images" in reason
+
+
+def test_a_check_without_each_kind_is_kept_for_measuring() -> None:
+    trained = train(make_images())
+    assert [head.name for head in trained.unseen] == [WITHOUT + "photograph", WITHOUT + "screenshot"]
+    fresh = make_images(seed=4)
+    for head in trained.unseen:
+        kind = head.name.removeprefix(WITHOUT)
+        others = fresh.negatives[np.array(fresh.kinds) == kind]
+        scores = np.concatenate([fresh.posters, others]) @ head.weight[0]
+        assert roc_auc(np.arange(len(scores)) < len(fresh.posters), scores) > 0.8
+
+
+def test_pieces_of_posters_and_altered_images_are_learned_from() -> None:
+    images = make_images()
+    # The third feature tells a piece from a whole poster, and nothing else does.
+    whole, pieces = images.posters.copy(), images.posters.copy()
+    whole[:, 2] += 4
+    pieces[:, 2] -= 4
+    rows = np.arange(len(whole))
+    others = images.negatives.copy()
+    others[:, 2] += 4
+    seen = replace(
+        images,
+        posters=whole,
+        negatives=others,
+        altered_posters=Again(rows, whole + np.float32(0.01)),
+        altered_negatives=Again(np.arange(len(others)), others),
+        pieces=Again(rows, pieces),
+    )
+    scores = train(seen).head.probabilities(np.concatenate([whole, pieces]))[:, 0]
+    assert roc_auc(np.arange(len(scores)) < len(whole), scores) > 0.95
+    assert "600 pieces" in " ".join(train(seen).card.training.split())

@@ -1,0 +1,49 @@
+"""Whether a poster fits a plot: how near they lie in the joint space, beside how near others lie to each of them.
+
+A cosine alone says little: some plots lie near every poster. What each has with its nearest among a sample of unrelated
+films is taken off (cross-domain similarity local scaling: Conneau et al., "Word translation without parallel data",
+2018).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.answers import PlotPosterFit
+from matinee.search.store import SearchStore
+
+Floats = NDArray[np.float32]
+
+PAIR_SLOPE, PAIR_OFFSET = "pair_slope", "pair_offset"
+"""Settings of the search space: the logistic curve from a pair's score to its probability."""
+
+_NEAREST = 0.05  # share of the sample that counts as near
+
+
+def pair_scores(plots: Floats, posters: Floats, other_plots: Floats, other_posters: Floats) -> NDArray[np.float64]:
+    """(B, P) scores of plots (B, T) with posters (P, T), both in the joint space, given some of other films."""
+    usual_of_plot = _mean_of_nearest(plots @ other_posters.T)
+    usual_of_poster = _mean_of_nearest(posters @ other_plots.T)
+    return np.asarray(2 * (plots @ posters.T) - usual_of_plot[:, None] - usual_of_poster[None, :], dtype=np.float64)
+
+
+def pair_fit(store: SearchStore, plot: Floats, poster: Floats) -> PlotPosterFit:
+    """The answer for a plot (T,) and a poster (T,) in the joint space. The store has a joint space with posters."""
+    sample = store.sample
+    score = pair_scores(plot[None], poster[None], sample.whole_plots, sample.posters)[0, 0]
+    others = pair_scores(plot[None], sample.posters, sample.whole_plots, sample.posters)[0]
+    settings = store.space.settings
+    known = PAIR_SLOPE in settings
+    odds = settings.get(PAIR_SLOPE, 0.0) * score + settings.get(PAIR_OFFSET, 0.0)
+    return PlotPosterFit(
+        probability=1 / (1 + math.exp(-odds)) if known else None,
+        better_than=float((others < score).mean()),
+    )
+
+
+def _mean_of_nearest(scores: Floats) -> Floats:
+    count = max(1, round(_NEAREST * scores.shape[1]))
+    return np.asarray(-np.partition(-scores, count - 1, axis=1)[:, :count].mean(axis=1), dtype=np.float32)

@@ -1,0 +1,32 @@
+"""Whether a poster fits a plot, beside a slow obvious twin."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.search.pair import pair_scores
+from matinee.search.store import unit
+
+
+def slow_score(
+    plot: NDArray[np.float32], poster: NDArray[np.float32], plots: NDArray[np.float32], posters: NDArray[np.float32]
+) -> float:
+    nearest_posters = sorted((float(plot @ other) for other in posters), reverse=True)[: round(0.05 * len(posters))]
+    nearest_plots = sorted((float(poster @ other) for other in plots), reverse=True)[: round(0.05 * len(plots))]
+    return 2 * float(plot @ poster) - float(np.mean(nearest_posters)) - float(np.mean(nearest_plots))
+
+
+def test_what_each_side_has_with_its_nearest_is_taken_off() -> None:
+    rng = np.random.default_rng(0)
+    plots, posters, other_plots, other_posters = (
+        unit(rng.normal(size=(n, 16)).astype(np.float32)) for n in (5, 4, 60, 80)
+    )
+    expected = [[slow_score(a, b, other_plots, other_posters) for b in posters] for a in plots]
+    np.testing.assert_allclose(pair_scores(plots, posters, other_plots, other_posters), expected, atol=1e-5)
+
+
+def test_a_plot_that_lies_near_every_poster_wins_nothing_by_it() -> None:
+    rng = np.random.default_rng(1)
+    posters = unit(rng.normal(size=(200, 8)).astype(np.float32) + 2)
+    middle, own = unit(posters.mean(axis=0)), unit(posters[0] + 0.1 * rng.normal(size=8).astype(np.float32))
+    scores = pair_scores(np.stack([middle, own]), posters[:1], posters, posters)[:, 0]
+    assert scores[1] > scores[0]
