@@ -5,8 +5,9 @@ their words. Each is wrong in its own way; `heads` learns how far to trust which
 seen. NumPy only.
 
 File: safetensors with `center`, `spread` (D,), `linear.weight` (L, D), `linear.bias` (L,), `first` (D, H),
-`first_bias`, `second` (H, L), `second_bias`, `near.vectors` (N, D) float16 and `near.truth` (N, L) uint8; for plots
-`words.rarity` (V,), `words.weight` (V, L), `words.bias` (L,) and `words.vocabulary`, V terms in UTF-8, one a line.
+`first_bias`, `second` (H, L), `second_bias`, `near.directions` (D, R), `near.vectors` (N, R) float16 and `near.truth`
+(N, L) uint8; for plots `words.rarity` (V,), `words.weight` (V, L), `words.bias` (L,) and `words.vocabulary`, V terms
+in UTF-8, one a line.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ from matinee.heads.perceptron import Perceptron
 
 Floats = NDArray[np.float32]
 
-_FORMAT = 1
+_FORMAT = 2
 _NEIGHBOURS = 60
-_NEARNESS = 12.0  # how much louder a neighbour is that is nearer by a cosine of 1, as a logarithm
 _NEIGHBOUR_VOICES = 20.0  # against one voice of all films
 _NEIGHBOUR_ROWS = 256  # at a time: (256, N, L) fits in memory
 
@@ -56,8 +56,10 @@ class WordExpert:
 class NeighbourExpert:
     """The genres of the films most alike, the nearer the louder, and those of all films as a quiet voice beside."""
 
-    vectors: NDArray[np.float16]  # (N, D) unit rows
+    vectors: NDArray[np.float16]  # (N, R) unit rows
     truth: NDArray[np.uint8]  # (N, L)
+    directions: Floats  # (D, R) in which films are compared
+    nearness: float  # how much louder a neighbour is that is nearer by a cosine of 1, as a logarithm
     _known: Floats = field(init=False, repr=False, compare=False)  # half floats are slow to multiply
 
     def __post_init__(self) -> None:
@@ -66,19 +68,24 @@ class NeighbourExpert:
     def __call__(self, rows: Floats) -> Floats:
         """(B, L) logits of standardised features (B, D)."""
         prior = self.truth.mean(axis=0)
-        units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        units = unit_rows(rows @ self.directions)
         logits = np.empty((len(rows), self.truth.shape[1]), np.float32)
         for begin in range(0, len(rows), _NEIGHBOUR_ROWS):
             near = units[begin : begin + _NEIGHBOUR_ROWS] @ self._known.T
             count = min(_NEIGHBOURS, near.shape[1])
             nearest = np.argpartition(-near, count - 1, axis=1)[:, :count]
             weights = np.take_along_axis(near, nearest, axis=1)
-            weights = np.exp((weights - weights.max(axis=1, keepdims=True)) * _NEARNESS)
+            weights = np.exp((weights - weights.max(axis=1, keepdims=True)) * self.nearness)
             share = np.einsum("bk,bkl->bl", weights / weights.sum(axis=1, keepdims=True), self.truth[nearest])
             share = (_NEIGHBOUR_VOICES * share + prior) / (_NEIGHBOUR_VOICES + 1)
             share = np.clip(share, 1e-4, 1 - 1e-4)
             logits[begin : begin + len(near)] = np.log(share / (1 - share))
         return logits
+
+
+def unit_rows(rows: Floats) -> Floats:
+    """Rows (N, D) at length 1; those without any length stay zero."""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,8 @@ class Experts:
             ("first", net.first, (dimension, hidden)),
             ("second", net.second, (hidden, size)),
             ("second_bias", net.second_bias, (size,)),
-            ("near.vectors", self.near.vectors, (len(self.near.truth), dimension)),
+            ("near.directions", self.near.directions, (dimension, self.near.vectors.shape[-1])),
+            ("near.vectors", self.near.vectors, (len(self.near.truth), self.near.directions.shape[-1])),
             ("near.truth", self.near.truth, (len(self.near.vectors), size)),
         ]
         if self.words is not None:
@@ -150,6 +158,7 @@ class Experts:
             "first_bias": net.first_bias,
             "second": net.second,
             "second_bias": net.second_bias,
+            "near.directions": self.near.directions,
             "near.vectors": self.near.vectors,
             "near.truth": self.near.truth,
         }
@@ -161,7 +170,7 @@ class Experts:
                 "words.bias": self.words.bias,
                 "words.vocabulary": np.frombuffer(vocabulary, np.uint8),
             }
-        facts = {"format": _FORMAT, "name": self.name, "labels": self.labels}
+        facts = {"format": _FORMAT, "name": self.name, "labels": self.labels, "nearness": self.near.nearness}
         contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
         return save(contiguous, metadata={"matinee": json.dumps(facts, sort_keys=True)})
 
@@ -177,6 +186,9 @@ class Experts:
                 vocabulary = tensors["words.vocabulary"].tobytes().decode()
                 known = Words(tuple(vocabulary.split("\n")) if vocabulary else (), tensors["words.rarity"])
                 words = WordExpert(known, tensors["words.weight"], tensors["words.bias"])
+            near = NeighbourExpert(
+                tensors["near.vectors"], tensors["near.truth"], tensors["near.directions"], float(facts["nearness"])
+            )
             network = Perceptron(*(tensors[name] for name in ("first", "first_bias", "second", "second_bias")))
             return cls(
                 name=str(facts["name"]),
@@ -186,7 +198,7 @@ class Experts:
                 weight=tensors["linear.weight"],
                 bias=tensors["linear.bias"],
                 network=network,
-                near=NeighbourExpert(tensors["near.vectors"], tensors["near.truth"]),
+                near=near,
                 words=words,
             )
         except (KeyError, TypeError, ValueError) as error:
