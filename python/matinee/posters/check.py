@@ -25,6 +25,9 @@ MIN_SIDE = 64  # pixels; below it lettering is gone and any answer would be a gu
 _SMALL_WIDTH = 150  # pixels of the central 2:3; below it detail is missing that a catalogue's thumbnail still has
 # Posters lie between 0.62 (1:1.6) and 0.75 (3:4) with few exceptions; the course's and TMDB's are 2:3.
 _MIN_ASPECT, _MAX_ASPECT = 0.55, 0.82
+# What another shape says against a poster, in log-odds: about one poster in fifty has one (British quads, say), and of
+# what people upload by mistake most has (covers are square, stills and screens are wide).
+_SHAPE_LOGIT = -float(np.log(40))
 _BLANK_LEVELS = 8  # of 255: paper, scanner and codec noise stay within this of the median
 _BLANK_SHARE = 0.995
 
@@ -58,15 +61,15 @@ def check_vector(
 ) -> PosterCheck:
     """The verdict on an image by its feature vector (D,), of an image of `width` x `height` pixels.
 
-    A shape that posters do not have makes a doubtful image a rejected one, and one that looks like a poster doubtful:
-    a cover is square, but there are wide posters.
+    A shape that posters do not have speaks against the image as far as it does in general: what looks very much like
+    a poster all the same is doubtful (there are wide posters), the rest is rejected.
     """
-    score = float(head.probabilities(vector)[0, 0])
+    shape = _shape_reason(width, height)
+    score = _shifted(float(head.probabilities(vector)[0, 0]), _SHAPE_LOGIT if shape else 0.0)
     strange = float(head.strangeness(vector)[0]) >= head.settings[STRANGE_FROM]
     small = min(width, height * 2 / 3) < _SMALL_WIDTH
     accepted = score >= head.settings[ACCEPT_SMALL_FROM if small else ACCEPT_FROM]
     rejected = score < head.settings[REJECT_SMALL_BELOW if small else REJECT_BELOW]
-    shape = _shape_reason(width, height)
     reasons: list[Reason] = []
     valid: bool | None
     if accepted and not strange:
@@ -104,6 +107,12 @@ def with_duplicate(check: PosterCheck, film_id: str, title: str) -> PosterCheck:
 
 def _verdict(reason: Reason, demo: bool) -> PosterCheck:
     return PosterCheck(valid=False, score=0.0, reasons=[reason], model=CHECK_NAME, demo=demo)
+
+
+def _shifted(probability: float, logit: float) -> float:
+    """The probability with so much more log-odds."""
+    odds = probability * float(np.exp(logit))
+    return odds / (odds + 1 - probability)
 
 
 def _shape_reason(width: int, height: int) -> Reason | None:

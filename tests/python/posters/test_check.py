@@ -76,9 +76,19 @@ def test_an_image_unlike_all_it_was_trained_on_gets_no_verdict(feature: float) -
     assert [reason.code for reason in check.reasons] == ["unfamiliar"]
 
 
-def test_a_wrong_shape_settles_a_doubt_and_casts_one_on_an_acceptance() -> None:
+def test_a_wrong_shape_speaks_against_all_but_what_looks_very_much_like_a_poster() -> None:
     square = check_vector(make_check(), None, vector(2, 0), width=300, height=300)
-    assert square.valid is None and "wrong_shape" in {reason.code for reason in square.reasons}
+    assert (
+        square.valid is False and square.score < check_vector(make_check(), None, vector(2, 0), width=2, height=3).score
+    )
+    check = make_check()
+    familiar = replace(check, settings={**check.settings, STRANGE_FROM: 100.0})
+    square = check_vector(familiar, None, vector(6, 0), width=300, height=300)
+    assert (
+        square.valid is None
+        and "not_sure" not in {reason.code for reason in square.reasons}
+        and "wrong_shape" in {reason.code for reason in square.reasons}
+    )
     doubtful = check_vector(make_check(), None, vector(0.2, 0), width=300, height=300)
     assert doubtful.valid is False and "wrong_shape" in {reason.code for reason in doubtful.reasons}
     rejected = check_vector(make_check(), None, vector(-2, 0), width=300, height=300)
