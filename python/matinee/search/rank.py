@@ -26,7 +26,7 @@ from matinee.search.talk import content_shares
 Floats = NDArray[np.float32]
 Scores = NDArray[np.float64]
 
-_POOL, _POOL_FACTOR = 300, 3  # films of each channel that are ranked
+_POOL, _POOL_FACTOR = 300, 10  # films of each channel that are ranked
 _ROWS_PER_FILM = 4  # plots have two or three rows: so many rows hold the wanted number of films
 _FEEDBACK_FILMS = 5
 _SEVERAL_SENTENCES = 3
