@@ -63,7 +63,13 @@ class FilmBundle(Protocol):
         where: Where | dict[str, Any] | None = None,
     ) -> FilmList: ...
     def discover(
-        self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None, *, popularity: bool = True
+        self,
+        text: str,
+        k: int = 10,
+        where: Where | dict[str, Any] | None = None,
+        *,
+        popularity: bool = True,
+        facets: bool = True,
     ) -> FilmList: ...
     def chat(self, message: str = "", state: ConversationState | None = None, *, k: int = 12) -> ChatAnswer: ...
     def film(self, film_id: str) -> Film: ...
@@ -183,9 +189,11 @@ class Service:
         film = list(film_ids) if film_ids else None
         return self.bundle().similar(film=film, plot=plot, poster=poster, weights=weights, k=k, where=where)
 
-    def discover(self, query: str, *, k: int = 10, where: Where | None = None, popularity: bool = True) -> FilmList:
+    def discover(
+        self, query: str, *, k: int = 10, where: Where | None = None, popularity: bool = True, facets: bool = True
+    ) -> FilmList:
         """Films that fit a request in plain language, best first."""
-        return self.bundle().discover(query, k=k, where=where, popularity=popularity)
+        return self.bundle().discover(query, k=k, where=where, popularity=popularity, facets=facets)
 
     def chat(
         self, message: str = "", state: ConversationState | None = None, *, session_id: str | None = None, k: int = 12

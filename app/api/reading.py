@@ -114,6 +114,7 @@ class DiscoverRequest(Request):
     popularity: bool = Field(
         default=True, description="Among films that fit about alike, those more people rated first."
     )
+    facets: bool = Field(default=True, description="Filter by what the query says: 'in French', 'no horror'.")
 
 
 class ChatRequest(Request):

@@ -36,6 +36,11 @@ def similar() -> Response:
     openapi_extensions=body_of(DiscoverRequest),
 )
 def discover() -> Response:
-    """Films that fit a request in plain language, from one index of plots and posters."""
+    """Films that fit a request in plain language, from one index of plots and posters.
+
+    What it says of genres, years, minutes, languages, countries, people, and of what must not occur, filters: `request`
+    of the answer says what was understood. `where` wins over it.
+    """
     body = read_json(DiscoverRequest)
-    return reply(service().discover(body.query, k=body.k, where=body.where, popularity=body.popularity))
+    found = service().discover(body.query, k=body.k, where=body.where, popularity=body.popularity, facets=body.facets)
+    return reply(found)

@@ -171,9 +171,11 @@ def similar(
     return Call("POST", "/v1/similar", form=form, image=image)
 
 
-def discover(query: str, *, k: int = 12, where: Json | None = None) -> Call:
-    """Films that fit a request in plain language."""
+def discover(query: str, *, k: int = 12, where: Json | None = None, facets: bool = True) -> Call:
+    """Films that fit a request in plain language; facets: what it says of years, genres and so on filters."""
     body: Json = {"query": query, "k": k}
+    if not facets:
+        body["facets"] = False
     if where:
         body["where"] = where
     return Call("POST", "/v1/discover", body=body)

@@ -187,7 +187,8 @@ def _recorded_and_predicted(film: Json, predicted: Json | None) -> str:
 
 
 def _understood(answer: Json) -> str:
-    chips = _where_chips(answer.get("request", {}).get("where") or {})
+    request = answer.get("request", {})
+    chips = [*_where_chips(request.get("where") or {}), *(f"no {words}" for words in request.get("without") or ())]
     left_out = {fact: count for fact, count in (answer.get("left_out") or {}).items() if count}
     parts = []
     if chips:

@@ -30,26 +30,29 @@ def build(pages: Pages) -> None:
         )
         button = gr.Button("Discover films", variant="primary", elem_id="discover-run", scale=1, min_width=160)
     chosen = filters(pages, "discover")
+    facets = gr.Checkbox(
+        True, label="Filter by what the words say: “in French”, “no horror”", elem_id="discover-facets"
+    )
     examples = gr.HTML("", elem_id="discover-examples", js_on_load=CLICKS, apply_default_css=False)
     pages.on_load.append((examples, lambda found: html.text_examples(found.requests)))
     result = pages.result("Films appear here, best first, each with the reason it was found.", "discover-result")
 
-    def run(words: str, *filter_values: Any) -> Iterator[str]:
-        call = _call(words, filter_values)
+    def run(words: str, facets: bool, *filter_values: Any) -> Iterator[str]:
+        call = _call(words, facets, filter_values)
         yield from pages.answer("Looking through plots and posters…", call, _show(pages, words), _MISSING)
 
-    def run_example(event: gr.EventData, *filter_values: Any) -> Iterator[tuple[str, str]]:
-        for shown in run(event.example, *filter_values):
+    def run_example(event: gr.EventData, facets: bool, *filter_values: Any) -> Iterator[tuple[str, str]]:
+        for shown in run(event.example, facets, *filter_values):
             yield event.example, shown
 
-    on(button.click, run, [query, *chosen.inputs], result)
-    on(query.submit, run, [query, *chosen.inputs], result)
-    on(examples.select, run_example, [*chosen.inputs], [query, result])
+    on(button.click, run, [query, facets, *chosen.inputs], result)
+    on(query.submit, run, [query, facets, *chosen.inputs], result)
+    on(examples.select, run_example, [facets, *chosen.inputs], [query, result])
 
 
-def _call(words: str, filter_values: tuple[Any, ...]) -> Call | None:
+def _call(words: str, facets: bool, filter_values: tuple[Any, ...]) -> Call | None:
     query = given(words)
-    return discover_call(query, k=18, where=Filters.where(*filter_values)) if query else None
+    return discover_call(query, k=18, where=Filters.where(*filter_values), facets=facets) if query else None
 
 
 def _show(pages: Pages, words: str) -> Any:

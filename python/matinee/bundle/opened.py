@@ -37,7 +37,7 @@ from matinee.posters.check import (
     with_duplicate,
 )
 from matinee.posters.duplicates import NUM_CANDIDATES, Signatures, thumbnail
-from matinee.search.dialogue import ChatAnswer, ConversationState, Dialogue
+from matinee.search.dialogue import ChatAnswer, ConversationState, Dialogue, Vocabulary, read_sentence
 from matinee.search.discover import discover
 from matinee.search.pair import pair_fit
 from matinee.search.request import clean_text, has_words, text_vector
@@ -295,16 +295,32 @@ class Bundle:
         )
 
     def discover(
-        self, text: str, k: int = 10, where: Where | dict[str, Any] | None = None, *, popularity: bool = True
+        self,
+        text: str,
+        k: int = 10,
+        where: Where | dict[str, Any] | None = None,
+        *,
+        popularity: bool = True,
+        facets: bool = True,
     ) -> FilmList:
         """Films that fit a request in plain words, best first; `nothing_fits` where none does.
 
         popularity: among films that fit about alike, those that more people have rated come first.
+        facets: "a comedy from the 80s without zombies" filters: `request` says what was understood (`where`, `without`)
+        and what is left to look for (`about`). `where` wins over it, kind by kind. Descriptions of more than 40 words
+        filter nothing.
         Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
         """
         self._same_process()
+        cleaned = clean_text("discover", "text", text)
         return discover(
-            self._store, text, encode=self._encoders.encode_request, k=k, where=where, popularity=popularity
+            self._store,
+            text,
+            encode=self._encoders.encode_request,
+            k=k,
+            where=where,
+            popularity=popularity,
+            facets=read_sentence(cleaned, self._vocabulary) if facets else None,
         )
 
     # Vectors
@@ -367,9 +383,13 @@ class Bundle:
     # Inside
 
     @cached_property
-    def _dialogue(self) -> Dialogue:
+    def _vocabulary(self) -> Vocabulary:
         """Read from all films when first asked for; two threads at once make the same."""
-        return Dialogue(self._store, self._encoders.encode_request)
+        return Vocabulary(self._store.films)
+
+    @cached_property
+    def _dialogue(self) -> Dialogue:
+        return Dialogue(self._store, self._encoders.encode_request, self._vocabulary)
 
     def _check(self, seen: SeenImage) -> PosterCheck:
         head = self._heads[CHECK_NAME]

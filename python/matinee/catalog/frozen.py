@@ -276,6 +276,18 @@ class FilmTable:
             row for (row,) in self._query("SELECT rowid FROM film_name WHERE film_name MATCH ? LIMIT ?", (query, k))
         ]
 
+    def holding(self, words: str) -> list[int]:
+        """Rows, ascending, of the films that hold every word of `words` in title, keywords or plot, in any form of it.
+
+        Common words are not looked at; a text of nothing else is held by no film.
+        """
+        terms = query_terms(words)
+        if not terms:
+            return []
+        query = "- people : (" + " AND ".join(f'"{term}"' for term in terms) + ")"
+        sql = "SELECT rowid FROM film_text WHERE film_text MATCH ? ORDER BY rowid"
+        return [row for (row,) in self._query(sql, (query,))]
+
     def _titled_first(
         self, text: str, matches: list[TextMatch], allow: npt.NDArray[np.bool_] | None
     ) -> list[TextMatch]:

@@ -33,7 +33,8 @@ NUM_CANDIDATES = 10  # that the index proposes
 _FORMAT = 1
 _HEIGHT, _WIDTH, _BLOCK = 72, 48, 12
 _CLOSER = 2  # candidates of each ranking that are compared window by window
-_KEPT = (0.95, 0.9)  # of width and height: 5 % cut off altogether, or on each side
+# Of width and height: 5 % cut off altogether, in one of five places, or on each side, in one of three.
+_KEPT = ((0.95, 5), (0.9, 3))
 _QUIET = 3.0  # grey levels; the contrast of a block with nothing in it
 _SAME = 0.9  # from here on it is one picture twice in the catalogue, and finding it no false alarm
 _FALSE_ALARMS = 0.0005  # share of new posters
@@ -126,10 +127,10 @@ def _blocks(pictures: Floats) -> tuple[Floats, Floats]:
 
 
 def _agreement(query: tuple[Floats, Floats], others: tuple[Floats, Floats]) -> NDArray[np.float64]:
-    """(N,) the median correlation over blocks, each weighing as much as it has contrast."""
+    """(N,) the median correlation over blocks; those with contrast weigh more, but no few of them outvote the rest."""
     products = (query[0] * others[0]).sum(axis=2)
     correlation = products / np.maximum(query[1] * others[1], (_QUIET * _BLOCK) ** 2)
-    weight = np.maximum(query[1], others[1]) + np.float32(1e-3)
+    weight = np.sqrt(np.maximum(query[1], others[1])) + np.float32(1e-3)
     order = np.argsort(correlation, axis=1)
     heap = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
     middle = (heap < heap[:, -1:] / 2).sum(axis=1)
@@ -140,12 +141,16 @@ def _agreement(query: tuple[Floats, Floats], others: tuple[Floats, Floats]) -> N
 
 def _windows(picture: Floats) -> Floats:
     """(W, 72, 48) windows of a picture (72, 48), each stretched to all of it."""
-    return np.stack([down @ picture @ across.T for down, across in _stretches()])
+    found = []
+    for down, across in _stretches():
+        tall = down @ picture
+        found += [tall @ wide for wide in across]
+    return np.stack(found)
 
 
 @lru_cache(maxsize=1)
-def _stretches() -> list[tuple[Floats, Floats]]:
-    """For every window the linear maps that stretch it in height and in width."""
+def _stretches() -> list[tuple[Floats, list[Floats]]]:
+    """Linear maps that stretch windows: in height, from the left, and for each in width, from the right."""
 
     def stretch(size: int, kept: float, start: float) -> Floats:
         places = np.clip((np.arange(size) + 0.5) * kept - 0.5 + start * (1 - kept) * size, 0, size - 1)
@@ -155,8 +160,12 @@ def _stretches() -> list[tuple[Floats, Floats]]:
         matrix[np.arange(size), lower + 1] = places - lower
         return matrix
 
-    starts = (0.0, 0.5, 1.0)
-    return [(stretch(_HEIGHT, k, top), stretch(_WIDTH, k, left)) for k in _KEPT for top in starts for left in starts]
+    stretches = []
+    for kept, places in _KEPT:
+        starts = np.linspace(0, 1, places).tolist()
+        across = [np.ascontiguousarray(stretch(_WIDTH, kept, left).T) for left in starts]
+        stretches += [(stretch(_HEIGHT, kept, top), across) for top in starts]
+    return stretches
 
 
 __all__ = ["NUM_CANDIDATES", "Signatures", "thumbnail", "with_bound"]

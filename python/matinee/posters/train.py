@@ -38,7 +38,7 @@ MIN_IMAGES = 30  # posters and negatives needed each
 _SHRINKAGES = (0.3, 0.6)
 # Shares of validation images: posters below `reject_below`, others from `accept_from` on; for small images the same of
 # images in other sizes and qualities.
-_MAX_LOST_POSTERS, _MAX_LET_THROUGH = 0.015, 0.03
+_MAX_LOST_POSTERS, _MAX_LET_THROUGH = 0.01, 0.03
 _MAX_LOST_SMALL, _MAX_LET_THROUGH_SMALL = 0.04, 0.05
 _SPREAD_FLOOR = 1e-3
 _STRANGE_SHARE = 0.995  # of training images less strange than `strange_from`

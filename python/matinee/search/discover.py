@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,21 @@ FITS_FROM = "fits_from"
 """Setting of the search space: requests whose best plot is at least this near in the joint space have an answer."""
 
 
+@dataclass(frozen=True)
+class Facets:
+    """A request taken apart: what a film must be beside what it is about."""
+
+    text: str  # what it says besides; may be empty
+    where: Where = field(default_factory=Where)
+    without: Sequence[str] = ()  # words that title, keywords and plot must not hold
+    best_known: Sequence[int] = ()  # all rows, best known first: the order where it says nothing besides
+
+    def within(self, filters: Where) -> Where:
+        """Filters given apart and those of the request; of one kind, those given apart."""
+        given = {key: value for key in Where.model_fields if (value := getattr(filters, key)) != getattr(Where(), key)}
+        return self.where.model_copy(update=given)
+
+
 def discover(
     store: SearchStore,
     text: str,
@@ -30,36 +47,53 @@ def discover(
     k: int = 10,
     where: Where | dict[str, Any] | None = None,
     popularity: bool = True,
+    facets: Facets | None = None,
 ) -> FilmList:
     """At most `k` films, best first. `nothing_fits`: no plot comes near the request, and no title or name answers it;
     the nearest films are listed all the same.
 
     Of a long text the first 64 sentences and words are read. A text without any letter or digit fits nothing and lists
     nothing. popularity: among films that fit about alike, those that more people have rated come first.
+    facets: the text taken apart; None: all of it says what the film is about. Where it says nothing of that, the best
+    known of the films that pass are listed.
     Raises InvalidArgument for empty text, k outside 1 … 1000, an unknown filter.
     """
     k = check_k("discover", k)
     cleaned = clean_text("discover", "text", text)
-    filters = Where.parse(where)
+    facets = facets or Facets(cleaned)
+    filters = facets.within(Where.parse(where))
     allowed, left_out = store.films.allow(filters)
+    for words in facets.without:
+        allowed[store.films.holding(words)] = False
     request: dict[str, object] = {
         "text": text,
         "k": k,
         "where": filters.model_dump(mode="json", exclude_defaults=True),
         "popularity": popularity,
     }
-    if not has_words(cleaned):
-        return FilmList(films=[], request=request, nothing_fits=True, left_out=left_out)
+    if facets.text != cleaned:
+        request |= {"about": facets.text, "without": list(facets.without)}
+    if not has_words(facets.text):
+        found = [row for row in facets.best_known if allowed[row]][:k]
+        hits = [hit(film, 1 / (1 + i), (), facts_of(film)) for i, film in enumerate(store.films.films(found))]
+        return FilmList(films=hits, request=request, nothing_fits=not hits, left_out=left_out)
     recipe = Recipe() if popularity else Recipe(popularity=0)
-    ranking = rank_films(store, cleaned, encode=encode, allowed=allowed, k=k, recipe=recipe)
+    ranking = rank_films(store, facets.text, encode=encode, allowed=allowed, k=k, recipe=recipe)
     rows = ranking.rows[:k].tolist()
     hits = []
     for row, score, film in zip(rows, ranking.scores[:k].tolist(), store.films.films(rows), strict=True):
         channels = ranking.found_by[row]
         quote = closest_sentence(store, film, row, ranking.vector) if "plot" in channels else ""
-        hits.append(hit(film, score, channels, _why(film, channels, quote, cleaned)))
+        hits.append(hit(film, score, channels, _why(film, channels, quote, facets.text)))
     nothing_fits = not hits or not has_answer(store, ranking)
     return FilmList(films=hits, request=request, nothing_fits=nothing_fits, left_out=left_out)
+
+
+def facts_of(film: Film) -> str:
+    """A line on a film that was found by its facts alone."""
+    directors = [person.name for person in film.people if person.role == "director"]
+    parts = [", ".join(film.genres[:3]), f"by {directors[0]}" if directors else ""]
+    return " · ".join(part for part in parts if part)
 
 
 def has_answer(store: SearchStore, ranking: Ranking) -> bool:

@@ -26,9 +26,11 @@ from matinee.search.talk import content_shares
 Floats = NDArray[np.float32]
 Scores = NDArray[np.float64]
 
-_POOL, _POOL_FACTOR = 300, 3  # films of each channel that are ranked
+_POOL, _POOL_FACTOR = 300, 10  # films of each channel that are ranked
 _ROWS_PER_FILM = 4  # plots have two or three rows: so many rows hold the wanted number of films
 _FEEDBACK_FILMS = 5
+_SEVERAL_SENTENCES = 3
+_BEST_PLOTS = 100  # among which the one nearest to a description is looked for
 # A score this many standard deviations above unrelated films' is worth telling as the reason for a film.
 _TELLING = 2.0
 _MIN_SPREAD = 1e-3
@@ -86,8 +88,9 @@ def rank_films(
     recipe = recipe or Recipe()
     pool = max(_POOL, _POOL_FACTOR * k)
     vector = request_vector(store, encode, text)
-    among_plots, among_posters = store.space.text_to_plots(vector), store.space.text_to_joint(vector)
-    plots, nearest = _nearest_plots(store, among_plots, allowed, pool) if recipe.plot else ([], -1.0)
+    even, among_posters = store.space.text_to_plots(vector), store.space.text_to_joint(vector)
+    among_plots = among_posters if tells_at_length(text) else even
+    plots, nearest = _nearest_plots(store, among_plots, even, allowed, pool) if recipe.plot else ([], -1.0)
     posters = _nearest_posters(store, among_posters, allowed, pool) if recipe.poster else []
     matches = store.films.match(text, pool, allowed) if recipe.words else []
     named = _named_films(store, text, [match.row for match in matches])
@@ -108,17 +111,33 @@ def rank_films(
     return Ranking(rows[order], scores[order], vector, nearest, named, found_by)
 
 
+def tells_at_length(text: str) -> bool:
+    """Whether a request is a description in several sentences: its plots are not asked for in even directions.
+
+    What most plots share is then what is remembered, and the sentences say it all.
+    """
+    return len(pieces(text)) >= _SEVERAL_SENTENCES
+
+
 def request_vector(store: SearchStore, encode: EncodeTexts, text: str) -> Floats:
-    """The vector (T,) of a request: of its whole and, twice as much, of its sentences by what they tell of a film."""
+    """The vector (T,) of a request: of its sentences by what they tell of a film.
+
+    Of two sentences, their whole counts half as much beside them; of more, it would say only its talk once more.
+    """
     spans = pieces(text)
     if len(spans) < 2:
         return np.asarray(encode([text])[0])
-    vectors = encode([text, *(text[begin:end] for begin, end in spans)])
-    shares = content_shares(store.space.talk, vectors[1:]).astype(np.float32)
-    return unit(vectors[0] + 2 * (shares @ vectors[1:]))
+    whole = [] if tells_at_length(text) else [text]
+    vectors = encode([*whole, *(text[begin:end] for begin, end in spans)])
+    told = vectors[len(whole) :]
+    told = content_shares(store.space.talk, told).astype(np.float32) @ told
+    return unit(vectors[0] + 2 * told if whole else told)
 
 
-def _nearest_plots(store: SearchStore, joint: Floats, allowed: NDArray[np.bool_], pool: int) -> tuple[list[int], float]:
+def _nearest_plots(
+    store: SearchStore, joint: Floats, even: Floats, allowed: NDArray[np.bool_], pool: int
+) -> tuple[list[int], float]:
+    """(film rows of the plots nearest to `joint` (T,), cosine of the best of them with `even` (T,))."""
     film_of = store.space.plot_film
     if store.joint is None or not len(film_of):
         return [], -1.0
@@ -127,7 +146,10 @@ def _nearest_plots(store: SearchStore, joint: Floats, allowed: NDArray[np.bool_]
     found = store.joint.search(joint, pool * _ROWS_PER_FILM, allow=rows)
     count = int(found.counts[0])
     films = list(dict.fromkeys(film_of[found.ids[0, :count]].tolist()))[:pool]
-    return films, float(found.scores[0, 0]) if count else -1.0
+    if not count or joint is even:
+        return films, float(found.scores[0, 0]) if count else -1.0
+    best = found.ids[0, : min(count, _BEST_PLOTS)]
+    return films, float((store.joint.vectors(best) @ even).max())
 
 
 def _nearest_posters(store: SearchStore, joint: Floats, allowed: NDArray[np.bool_], pool: int) -> list[int]:

@@ -293,3 +293,9 @@ def test_poster_and_plot_are_compared_in_a_sentence() -> None:
     assert html.compare_sides(drama, war) == (
         "Poster and plot disagree: the poster alone says Drama (70 %), the plot alone War (60 %)."
     )
+
+
+def test_a_list_shows_the_filters_read_from_the_words() -> None:
+    request = {"where": {"year": {"min": 1980, "max": 1989}}, "without": ["zombies"], "about": "heist"}
+    shown = html.film_list(make_list(make_film(), request=request), BASE, heading="h")
+    assert "1980–1989" in shown and "no zombies" in shown

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from matinee.catalog.frozen import fold
 from matinee.search.dialogue.scan import DISLIKE, NOT, NUMBER_WORD, REFERENCE, Scan, rule
-from matinee.search.dialogue.words import COUNTRY_WORDS, DECADES, DEMONYMS, GENRE_WORD, NUMBERS, PLAIN_TONES
+from matinee.search.dialogue.words import (
+    COUNTRY_WORDS,
+    DECADES,
+    DEMONYMS,
+    GENRE_WORD,
+    NOUN_GENRES,
+    NUMBERS,
+    PLAIN_TONES,
+)
 
 _RECENT_YEARS, _NOT_OLD_YEARS, _CLASSIC_UNTIL = 5, 20, 1969
 _SHORT_MINUTES, _ABOUT_MINUTES = 100, 10
@@ -23,6 +31,7 @@ _DECADE = (
 )
 _BEFORE, _AFTER = ("before", "older than", "earlier than", "pre"), ("after", "newer than", "later than", "post")
 _SIDE = rf"(?P<side>{'|'.join((*_BEFORE, *_AFTER))}|until|up to|since|from)"
+_NOUN = rf"(?:{'|'.join(sorted(NOUN_GENRES))})"
 _OF_THIS = r"(?: ones?\b| films?\b| movies?\b)"
 _SPAN = (
     rf"(?:(?P<hours>\d+(?:[.,]\d)?|{NUMBER_WORD}) ?(?:h|hrs?|hours?)(?![a-z])(?P<half> and a half| and a quarter)?"
@@ -57,29 +66,36 @@ def years(scan: Scan) -> None:
     """'from the 80s', 'before 1979', 'older'."""
     set_years = scan.draft.set_years
     newest = scan.names.newest_year
-    for match in scan.take(rf"\b(?:between |from )?(?P<low>{_YEAR}) ?(?:-|and|to|until|till) ?(?P<high>{_YEAR})\b"):
+    for match in scan.take(
+        rf"\b(?:between |from )?(?P<low>{_YEAR}) ?(?:-|and|to|until|till) ?(?P<high>{_YEAR})\b", "either"
+    ):
         set_years(*sorted((int(match["low"]), int(match["high"]))))
-    for match in scan.take(rf"\b{_SIDE}[ -]+(?:the )?{_DECADE}\b(?P<on> on(?:wards?)?)?{_OF_THIS}?"):
+    for match in scan.take(rf"\b{_SIDE}[ -]+(?:the )?{_DECADE}\b(?P<on> on(?:wards?)?)?{_OF_THIS}?", "either"):
         set_years(*_side_of(match, *_decade(match)))
-    for match in scan.take(rf"\b(?:in|of|made in|released in|during|set in)?(?: the)? ?{_DECADE}\b{_OF_THIS}?"):
+    for match in scan.take(
+        rf"\b(?:in|of|made in|released in|during|set in)?(?: the)? ?{_DECADE}\b{_OF_THIS}?", "aside"
+    ):
         set_years(*_decade(match))
-    for match in scan.take(rf"\b(?:from )?{_SIDE}[ -]+(?P<year>{_YEAR})\b(?P<on> on(?:wards?)?)?"):
+    for match in scan.take(rf"\b(?:from )?{_SIDE}[ -]+(?P<year>{_YEAR})\b(?P<on> on(?:wards?)?)?", "either"):
         set_years(*_side_of(match, int(match["year"]), int(match["year"])))
     alone = rf"(?:\b(?:in|of|made in|released in)|(?:^|¦)) ?(?P<year>{_YEAR})(?= *(?:$|[,.;!¦]|films?|movies?|but|and))"
-    for match in scan.take(alone):
+    for match in scan.take(alone, "aside"):
         set_years(int(match["year"]), int(match["year"]))
     past = rf"\b(?:from |in )?(?:the )?(?:last|past) (?P<count>\d{{1,3}}|{NUMBER_WORD}) (?P<unit>year|decade)s?\b"
-    for match in scan.take(past):
+    for match in scan.take(past, "before"):
         set_years(newest - _count(match["count"]) * (10 if match["unit"] == "decade" else 1) + 1, None)
     side = r"(?:(?:a bit|much|even|somewhat) )?(?P<side>older|earlier|newer|more recent|more modern|later)"
-    for match in scan.take(rf"\b{side}{_OF_THIS}?(?: than (?P<than>{REFERENCE}))?(?! than)\b"):
+    for match in scan.take(rf"\b{side}{_OF_THIS}?(?: than (?P<than>{REFERENCE}))?(?! than)\b", "never"):
         older = match["side"].lower() in ("older", "earlier")
         _beyond(scan, "year", _values(scan, scan.names.year, match), below=older, step=_YEARS_STEP)
-    recent = rf"(?:recent|newest|latest|brand[- ]new|modern|contemporary){_OF_THIS}?|new{_OF_THIS}|new releases?"
-    for _ in scan.take(rf"\b(?:{recent})\b|^(?:something |anything )?new$"):
+    film = rf"(?:{_OF_THIS}|(?= (?!{_NOUN}\b){GENRE_WORD}\b))" if scan.cautious else rf"{_OF_THIS}?"
+    recent = rf"(?:recent|newest|latest|brand[- ]new|modern|contemporary){film}|new{_OF_THIS}|new releases?"
+    for _ in scan.take(rf"\b(?:{recent})\b|^(?:something |anything )?new$", "before"):
         set_years(newest - _RECENT_YEARS + 1, None)
     old = r"(?:old|classic|vintage)"
-    for _ in scan.take(rf"\b{old}{_OF_THIS}|\bclassics\b|^(?:something |an? )?{old}$|\b{old}(?=[- ]{GENRE_WORD}\b)"):
+    for _ in scan.take(
+        rf"\b{old}{_OF_THIS}|\bclassics\b|^(?:something |an? )?{old}$|\b{old}(?=[- ]{GENRE_WORD}\b)", "before"
+    ):
         set_years(None, _CLASSIC_UNTIL)
     for _ in scan.take(r"\bnot (?:too |so |that |very )?old\b"):
         set_years(newest - _NOT_OLD_YEARS + 1, None)
@@ -92,7 +108,7 @@ def runtime(scan: Scan) -> None:
         set_minutes(*sorted((int(match["low"]), int(match["high"]))))
     lead = r"\b(?:(?:runs?|lasts?|that is) )?"
     for match in scan.take(
-        rf"{lead}(?:(?P<more>{_MORE_THAN})|(?P<about>{_ABOUT})|(?:{_LESS_THAN}))[ .]+{_SPAN}(?: long)?"
+        rf"{lead}(?:(?P<more>{_MORE_THAN})|(?P<about>{_ABOUT})|(?:{_LESS_THAN}))[ .]+{_SPAN}(?: long)?", "either"
     ):
         minutes = _minutes(match)
         if match["more"]:
@@ -101,10 +117,10 @@ def runtime(scan: Scan) -> None:
             set_minutes(max(1, minutes - _ABOUT_MINUTES), minutes + _ABOUT_MINUTES)
         else:
             set_minutes(None, minutes)
-    for match in scan.take(rf"\b{_SPAN} (?:max(?:imum)?|at most|or less|tops)\b"):
+    for match in scan.take(rf"\b{_SPAN} (?:max(?:imum)?|at most|or less|tops)\b", "either"):
         set_minutes(None, _minutes(match))
     side = r"(?:(?:a bit|much|even) )?(?P<side>shorter|longer)"
-    for match in scan.take(rf"\b{side}{_OF_THIS}?(?: than (?P<than>{REFERENCE}))?(?! than)\b"):
+    for match in scan.take(rf"\b{side}{_OF_THIS}?(?: than (?P<than>{REFERENCE}))?(?! than)\b", "never"):
         groups = _values(scan, scan.names.runtime, match)
         _beyond(scan, "runtime", groups, below=match["side"].lower() == "shorter", step=_MINUTES_STEP)
     short = rf"\b(?:a )?short{_OF_THIS}|^(?:something )?short$"
@@ -128,23 +144,25 @@ def languages(scan: Scan) -> None:
             place = match.end()
             known = _known_language if kind == "language" else _known_country
             names, end = scan.names_at(match.end(), lambda words, known=known: known(scan, words))  # type: ignore[misc]
-            if names:
+            if names and scan.is_apart(match.start(), end, "either" if kind == "language" else "before"):
                 _set_names(scan, kind, names, avoid=bool(match["no"]))
                 scan.cut(match.start(), end)
                 place = match.start()
     words = {*DEMONYMS, *scan.names.languages}
     adjective = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     noun = rf"films?|movies?|cinema|ones?|{GENRE_WORD}|{PLAIN_TONES}"
-    thing = rf"-language\b|[- ]speaking\b|(?= ?(?:$|[,.;!?¦])| (?:{noun})\b)"
+    alone = "" if scan.cautious else r" ?(?:$|[,.;!?¦])|"
+    thing = rf"-language\b|[- ]speaking\b|(?={alone} (?:{noun})\b)"
     for match in scan.take(
-        rf"{no}\b(?:an? |something |some )?(?P<name>{adjective})(?P<thing>{thing})(?: cinema\b|{_OF_THIS})?"
+        rf"{no}\b(?:an? |something |some )?(?P<name>{adjective})(?P<thing>{thing})(?: cinema\b|{_OF_THIS})?",
+        "before",
     ):
         language = scan.names.languages.get(fold(match["name"]))
         country = scan.names.countries.get(fold(DEMONYMS.get(match["name"].lower(), "")))
         speaks = bool(language) and (not country or bool(match["thing"]))
         name = language if speaks else country
         _set_names(scan, "language" if speaks else "country", (name,) if name else (), avoid=bool(match["no"]))
-    for _ in scan.take(rf"\bforeign(?:-language)?{_OF_THIS}?"):
+    for _ in scan.take(rf"\bforeign(?:-language)?{_OF_THIS}?", "before"):
         scan.draft.avoid_name("language", scan.names.languages.get("english", "English"))
 
 
@@ -157,11 +175,15 @@ def people(scan: Scan) -> None:
         (rf"(?:{director}|{with_})", False, True),
         (r"(?:of|also|and)", False, False),
     ):
+        if scan.cautious and not surnames:
+            return  # the search itself knows the names that stand alone
         place = 0
         while match := rule(rf"\b{lead} (?=\w)").search(scan.left, place):
             place = match.end()
-            names, end = scan.names_at(match.end(), lambda words, loose=surnames: _person(scan, words, loose=loose))  # type: ignore[misc]
-            if names:
+            loose = surnames and not scan.cautious
+            names, end = scan.names_at(match.end(), lambda words, loose=loose: _person(scan, words, loose=loose))  # type: ignore[misc]
+            side = "before" if match[0].lower().startswith(("by", "from", "act", "director")) else "either"
+            if names and scan.is_apart(match.start(), end, side):
                 _set_people(scan, names, scan.left[match.end() : end], avoid=avoid)
                 scan.cut(match.start(), end)
                 place = match.start()

@@ -21,6 +21,9 @@ from matinee.search.dialogue.words import (
 _DEGREE = r"(?:a (?:bit|little|lot)|much|even|slightly|somewhat|something|way|make it|but)"
 _FILM = r"(?:[- ](?:films?|movies?|flicks?|stor(?:y|ies)|ones?)\b)?"
 _GENRE_MAY_END = r"\s*(?:$|[,;.!?¦\0]|\b(?:about|but|and|set|from|with|like|that|in)\b)"
+_OF_STORIES = (
+    "(?:an?|the|one|his|hers?|theirs?|its?|my|our|him|them|being|ever|only|longer|more|other)"  # 'without a past'
+)
 _NOUN_BEFORE = rule(r"\b(?:the|of|during|in|about|his|her|their|at)$")
 
 
@@ -82,8 +85,14 @@ def _parts(words: str, word: str) -> list[str]:
 
 def _stands_as_genre(scan: Scan, match: re.Match[str], count: int) -> bool:
     """Whether a genre that is an ordinary noun, too, stands as one: 'a war film', 'war', not 'during the war'."""
-    if match["genres"].lower() not in NOUN_GENRES or match["noun"] or count > 1:
+    if match["noun"] or (count > 1 and not scan.cautious):
         return True
+    nouns = {part.strip() for part in rule(r"/|,|-|\bor\b|\band\b").split(match["genres"].lower())} & NOUN_GENRES
+    if scan.cautious and nouns and not scan.is_apart(match.start(), match.end(), "before"):
+        return False
+    if not nouns:
+        ends = rule(_GENRE_MAY_END).match(scan.left, match.end())
+        return not scan.cautious or (bool(ends) and not _NOUN_BEFORE.search(scan.left[: match.start()].rstrip()))
     before = scan.left[: match.start()].rstrip()
     alone = not before or before[-1] in "¦,;." or fold(before.split()[-1].strip(",")) in FILLER
     return alone and bool(rule(_GENRE_MAY_END).match(scan.left, match.end())) and not _NOUN_BEFORE.search(before)
@@ -93,23 +102,32 @@ def unwanted(scan: Scan) -> None:
     """'no zombies': words that title, keywords and plot must not hold."""
     word = r"[^\W_][\w'-]*"
     cue = rf"\b(?:{NOT}|{DISLIKE})(?: any| too much| too many| about| with| an?| another| the)?"
-    for match in scan.take(rf"{cue} (?P<words>{word}(?: {word}){{0,2}})(?= *(?:$|[,;.!?¦]| and\b| but\b))"):
+    if scan.cautious:  # "a man without a past" and "he is not alone" are stories
+        cue = r"\b(?:no|not about|not with|nothing about|nothing with|without)(?: any| too much| too many)?"
+        cue += rf"(?! {_OF_STORIES}\b)"
+    wish = rf"{cue} (?P<words>{word}(?: {word}){{0,2}})(?= *(?:$|[,;.!?¦]| and\b| but\b))"
+    for match in scan.take(wish, "before"):
         words = rule(r"(?: please| anymore| at all)+$").sub("", match["words"])
         if any(fold(part) not in FILLER for part in words.split()):
             scan.draft.untell(words)
 
 
+def left_over(scan: Scan) -> list[str]:
+    """What no rule has taken and is more than filler, part by part."""
+    parts = re.split(r"\s*(?:¦|[,;!?]|\.(?=\s|$))\s*", scan.left)
+    return [part for part in map(_trimmed, parts) if part]
+
+
 def rest(scan: Scan) -> None:
     """What no rule has taken: tones where a part is nothing else ('something funny'), else what the film is about."""
     told = []
-    for segment in re.split(r"\s*(?:¦|[,;!?]|\.(?=\s|$))\s*", scan.left):
-        part = _trimmed(segment)
+    for part in left_over(scan):
         words = [word for word in part.split() if _bare(word) not in FILLER]
         leaning = [tone for word in words for tone in TONES if _is_plain(tone, word)]
         if words and len(leaning) == len(words):
             for tone in leaning:
                 scan.draft.lean(tone)
-        elif part:
+        else:
             told.append(part)
     if told:
         scan.draft.tell(", ".join(told), instead=scan.instead)

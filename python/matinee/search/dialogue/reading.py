@@ -12,6 +12,8 @@ from matinee.search.dialogue import read_facets, read_films, read_kinds
 from matinee.search.dialogue.draft import Draft
 from matinee.search.dialogue.scan import Context, Reading, Scan, rule
 from matinee.search.dialogue.state import Understood, without_chip
+from matinee.search.dialogue.vocabulary import Vocabulary
+from matinee.search.discover import Facets
 
 MAX_TERSE_WORDS = 40
 """A longer message is a description: what it says of years and languages is half remembered, so none is a filter."""
@@ -31,15 +33,19 @@ _MORE = (
 _FORGET = r"^(?:forget|drop|remove|leave out|ignore)(?: about)?(?: the)? (?P<label>.+?)[.!]?$"
 _INSTEAD = r"\b(?:instead|rather|actually|make (?:it|that) an?)\b"
 
-_RULES = (
-    read_films.titles,
-    read_films.references,
-    read_facets.anything,
+_FACTS = (
     read_facets.years,
     read_facets.runtime,
     read_facets.certificate,
     read_facets.languages,
     read_facets.people,
+)
+_FACETS = (*_FACTS, read_kinds.genres, read_kinds.unwanted)
+_RULES = (
+    read_films.titles,
+    read_films.references,
+    read_facets.anything,
+    *_FACTS,
     read_kinds.tones,
     read_kinds.genres,
     read_kinds.unwanted,
@@ -49,7 +55,7 @@ _RULES = (
 
 def read(message: str, asked: Understood, context: Context) -> Reading:
     """What `message` makes of the request `asked`."""
-    words = " ".join(message.translate(_STRAIGHT).split())
+    words = _plain(message)
     reading = Reading(asked)
     if len(words.split()) > MAX_TERSE_WORDS:
         draft = Draft(asked)
@@ -70,6 +76,30 @@ def read(message: str, asked: Understood, context: Context) -> Reading:
     reading.understood = scan.draft.understood()
     reading.changed |= reading.understood != before or reading.restart
     return reading
+
+
+def read_sentence(text: str, vocabulary: Vocabulary) -> Facets:
+    """The filters and negations that one request for discovery holds, and what it says besides.
+
+    Only what stands apart from the story is one: "a comedy from Japan", not "a girl from Japan falls in love".
+    """
+    words = _plain(text)
+    if len(words.split()) > MAX_TERSE_WORDS:
+        return Facets(text)
+    asked = Understood()
+    context = Context(vocabulary, (), str, int, ())
+    scan = Scan(words, context, Draft(asked), Reading(asked), cautious=True)
+    for take in _FACETS:
+        take(scan)
+    found = scan.draft.understood()
+    if found == asked:
+        return Facets(text)
+    about = ", ".join(read_kinds.left_over(scan))
+    return Facets(about, found.where, found.not_about, best_known=vocabulary.by_fame.tolist())
+
+
+def _plain(message: str) -> str:
+    return " ".join(message.translate(_STRAIGHT).split())
 
 
 def _forget_chips(words: str, reading: Reading, context: Context) -> bool:

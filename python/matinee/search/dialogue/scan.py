@@ -10,7 +10,7 @@ from functools import lru_cache
 from matinee.search.dialogue.draft import Draft
 from matinee.search.dialogue.state import Chip, Understood
 from matinee.search.dialogue.vocabulary import Vocabulary
-from matinee.search.dialogue.words import NUMBERS, ORDINALS
+from matinee.search.dialogue.words import GENRE_WORD, NUMBERS, ORDINALS, PLAIN_TONES
 
 CUT = " ¦ "
 """Stands where words were taken, so that what was apart does not grow together."""
@@ -37,6 +37,9 @@ REFERENCE = (
 """A film last shown; `referred` says which."""
 JOINT = re.compile(r"\s*(?:,|\band\b|\bor\b|&|\+|\bmeets\b|\bcrossed with\b|\bmixed with\b)\s*", re.IGNORECASE)
 """Between names of one list."""
+_KIND = rf"something|anything|cinema|{THING}|{GENRE_WORD}|{PLAIN_TONES}"
+_BEFORE_APART = rf"(?:^|[,.;!?¦]|\b(?:and|but|or|{_KIND}))\s*(?:(?:a|an|the|is)\s+)?$"
+_AFTER_APART = r"\s*(?:$|[,.;!?¦]|(?:and|but|or|with|without|in|from|under|no|not)\b)"
 
 
 @lru_cache(maxsize=256)
@@ -77,7 +80,8 @@ class Scan:
     context: Context
     draft: Draft
     reading: Reading
-    instead: bool  # what is wished for takes the place of what was, and does not join it
+    instead: bool = False  # what is wished for takes the place of what was, and does not join it
+    cautious: bool = False  # what may be part of a story ("in the 1940s, a soldier …") is left to it
 
     @property
     def names(self) -> Vocabulary:
@@ -88,13 +92,33 @@ class Scan:
         """Takes the words from `begin` to `end` out."""
         self.left = self.left[:begin] + CUT + self.left[end:]
 
-    def take(self, pattern: str) -> Iterator[re.Match[str]]:
-        """Each match of `pattern`, taken out of what is left."""
+    def take(self, pattern: str, apart: str = "") -> Iterator[re.Match[str]]:
+        """Each match of `pattern`, taken out of what is left. `apart`: see `is_apart`; empty: wherever it stands."""
         place = 0
         while match := rule(pattern).search(self.left, place):
+            if apart and not self.is_apart(match.start(), match.end(), apart):
+                place = match.end()
+                continue
             self.cut(match.start(), match.end())
             place = match.start() + len(CUT)
             yield match
+
+    def is_apart(self, begin: int, end: int, side: str) -> bool:
+        """Whether the words from `begin` to `end` stand on their own and not in a story. Always, unless cautious.
+
+        side: 'before': after a sign or what names a kind of film ("a comedy from Japan"); 'aside': so, and not as the
+        opening of a story ("In 1944, …"); 'either': after those, or before a sign or another wish ("a heist under two
+        hours"); 'never': it is a comparison, and there is nothing to compare with.
+        """
+        if not self.cautious:
+            return True
+        if side == "never" or rule(r"\bnot $").search(self.left[:begin]):
+            return False
+        before = bool(rule(_BEFORE_APART).search(self.left[:begin]))
+        if side == "aside":
+            opens = not self.left[:begin].strip() and bool(self.left[end:].strip())
+            return before and not opens and bool(rule(_AFTER_APART).match(self.left, end))
+        return before or (side == "either" and bool(rule(_AFTER_APART).match(self.left, end)))
 
     def referred(self, match: re.Match[str]) -> list[int]:
         """Rows of the films that a match of `REFERENCE` points at; none where nothing was shown there."""

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.answers import FilmHit
-from matinee.catalog.film import Film
 from matinee.catalog.frozen import fold
 from matinee.errors import InvalidArgument, NotFound
 from matinee.search.dialogue.leaning import Leaning
@@ -34,7 +33,7 @@ from matinee.search.dialogue.state import (
 from matinee.search.dialogue.vocabulary import Vocabulary
 from matinee.search.dialogue.wording import describe, left_out_words, sentence_of
 from matinee.search.dialogue.words import TONE_WORDS
-from matinee.search.discover import discover, has_answer
+from matinee.search.discover import discover, facts_of, has_answer
 from matinee.search.rank import rank_films
 from matinee.search.request import EncodeTexts, check_k, clean_text, has_words
 from matinee.search.similar import hit, rank_alike, similar
@@ -61,12 +60,12 @@ class _Found:
 class Dialogue:
     """Answers the turns of conversations over one catalogue. Keeps nothing of them; safe for concurrent threads."""
 
-    def __init__(self, store: SearchStore, encode: EncodeTexts) -> None:
+    def __init__(self, store: SearchStore, encode: EncodeTexts, vocabulary: Vocabulary) -> None:
         self._store = store
         self._films = store.films
         self._encode = encode
-        self._vocabulary = Vocabulary(store.films)
-        self._leaning = Leaning(store, self._vocabulary, encode)
+        self._vocabulary = vocabulary
+        self._leaning = Leaning(store, vocabulary, encode)
 
     def answer(
         self, message: str = "", state: ConversationState | dict[str, Any] | None = None, *, k: int = 12
@@ -191,7 +190,7 @@ class Dialogue:
         return [
             found[film.id].model_copy(update={"score": score})
             if film.id in found
-            else hit(film, score, (), _facts(film))
+            else hit(film, score, (), facts_of(film))
             for (_, score), film in zip(ranked, films, strict=True)
         ]
 
@@ -209,18 +208,9 @@ class Dialogue:
         """The hard filters, with all films that must not come back."""
         never = [*asked.where.ids.none, *asked.like, *asked.unlike, *skipped]
         for words in asked.not_about:
-            never += self._holding(words)
+            never += map(self._films.id_of, self._films.holding(words))
         ids = AnyNone(any=asked.where.ids.any, none=tuple(dict.fromkeys(never)))
         return asked.where.model_copy(update={"ids": ids})
-
-    def _holding(self, words: str) -> list[str]:
-        """Ids of the films that hold every word of `words` in title, keywords or plot."""
-        rows: set[int] | None = None
-        for word in words.split():
-            matches = self._films.match(word, len(self._films))
-            found = {match.row for match in matches if match.channel != "people"}
-            rows = found if rows is None else rows & found
-        return [self._films.id_of(row) for row in sorted(rows or ())]
 
     def _leaning_further(self, tone: Tone, like: Sequence[str], candidates: Sequence[int]) -> list[int]:
         """The candidates that lean further to a tone than what they are to be like (or than most), furthest first."""
@@ -362,10 +352,3 @@ def _fused(rankings: Sequence[tuple[list[int], float]]) -> list[tuple[int, float
         for rank, row in enumerate(ranking):
             scores[row] = scores.get(row, 0.0) + share / (_RANK_OFFSET + rank)
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _facts(film: Film) -> str:
-    """A line on a film that was found by its facts alone."""
-    directors = [person.name for person in film.people if person.role == "director"]
-    parts = [", ".join(film.genres[:3]), f"by {directors[0]}" if directors else ""]
-    return " · ".join(part for part in parts if part)
