@@ -68,7 +68,7 @@ def test_many_features_are_compared_along_levelled_main_directions() -> None:
     truth = rng.random((400, 1)) < 0.5
     features = rng.standard_normal((400, 600)).astype(np.float32)
     features[:, :300] += 3 * rng.standard_normal((400, 1)).astype(np.float32)
-    features[:, 300:340] += 1.5 * (2 * truth - 1)
+    features[:, 300:340] += 0.45 * (2 * truth - 1)
     lesson = Lesson(("A",), truth, np.arange(400) < 300, folds_of([str(i) for i in range(400)]))
     found = fit_opinions("genre-poster-experts", Shown(features, (), 0.3, Recipe(networks=1, epochs=1)), lesson)
     near = found.experts.near
