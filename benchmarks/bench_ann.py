@@ -299,9 +299,9 @@ def _page(result: dict[str, Any], rows: str) -> str:
     missing = "".join(f"Left out: {side} ({reason}).\n" for side, reason in result["left_out"].items())
     return f"""# Index speed
 
-Nearest neighbours beside other libraries, in the same run on the same vectors; each side in processes of its own,
-rounds interleaved, medians of {result["rounds"]} rounds. Written by `make bench-ann`; the numbers, the versions and the
-configuration behind each number are also in `benchmarks/results/ann.json`.
+Nearest neighbours beside other libraries, each in one run with Matinee on the same vectors; each side in processes of
+its own, rounds interleaved, medians of {result["rounds"]} rounds. Written by `make bench-ann`; the numbers, the
+versions and the configuration behind each number are also in `benchmarks/results/ann.json`.
 
 {result["cpu"]}, {result["threads"]} thread a search, {result["build_threads"]} threads a build, {result["date"]}; data:
 {result["data"]}; load average before the run {result["load_average_before"]:.1f}. {versions}.

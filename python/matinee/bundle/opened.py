@@ -407,10 +407,11 @@ class Bundle:
             return None
         query = self._store.space.center_poster(self._encoders.features(seen))
         near = [row for row, _ in self._store.posters.search(query[None], NUM_CANDIDATES + 1).pairs()]
-        films = {row: self._films.films([int(self._store.space.poster_film[row])])[0] for row in near}
-        near = [row for row in near if films[row].id != besides][:NUM_CANDIDATES]
-        row = self._signatures.copy_of(thumbnail(poster_view(seen.pixels)), near)
-        return None if row is None else films[row]
+        film_of = self._store.space.poster_film
+        if besides is not None:
+            near = [row for row in near if self._films.id_of(int(film_of[row])) != besides]
+        row = self._signatures.copy_of(thumbnail(poster_view(seen.pixels)), near[:NUM_CANDIDATES])
+        return None if row is None else self._films.films([int(film_of[row])])[0]
 
     def _head(self, name: str) -> Head:
         try:

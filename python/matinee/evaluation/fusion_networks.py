@@ -1,6 +1,6 @@
 """Networks that read poster and plot at once: the published ways of fusing them, to stand beside ours.
 
-Both are trained here, on the bundle's own training films and on the plain features of `baselines`, with PyTorch, which
+They are trained here, on the bundle's own training films and on the plain features of `baselines`, with PyTorch, which
 the product does not install: without it these rows are left out, and the report says so. While they learn, one of
 the two is sometimes withheld (modality dropout), so that they can be asked with either alone.
 """

@@ -19,10 +19,9 @@ from PIL import Image, ImageDraw
 
 from matinee.bundle.features import see
 from matinee.bundle.opened import Bundle
-from matinee.errors import NotFound
 from matinee.evaluation.metrics import roc_auc
 from matinee.evaluation.report import Cell, Figure, Findings, Mistake, Row, Section, Table, compared
-from matinee.evaluation.subject import Subject, TestFilm
+from matinee.evaluation.subject import Subject, TestFilm, known_as
 from matinee.heads.split import part_of
 from matinee.posters.check import CHECK_NAME
 
@@ -272,23 +271,14 @@ def _duplicates(subject: Subject, films: Sequence[TestFilm]) -> list[Row]:
     alarms = []
     for done, test in enumerate(films, start=1):
         # A film held back from the fitting may stand in the bundle all the same: it is passed over.
-        alarms.append(float(bundle.copy_of(test.poster or b"", besides=_known_as(bundle, test)) is not None))
+        itself = next((known.id for known in known_as(bundle, test.film)), None)
+        alarms.append(float(bundle.copy_of(test.poster or b"", besides=itself) is not None))
         subject.progress("false alarms", done, len(films))
     rows = [_share_row(f"near-duplicate: {name}", "found", flags, seed=subject.seed) for name, flags in found.items()]
     if alarms:
         work = "near-duplicate: new posters"
         rows.append(_share_row(work, "false alarms", alarms, better="lower", seed=subject.seed))
     return rows
-
-
-def _known_as(bundle: Bundle, test: TestFilm) -> str | None:
-    """The film's id in the bundle; None where the bundle does not have it."""
-    for film_id in (test.film.id, *test.film.aliases):
-        try:
-            return bundle.film(film_id).id
-        except NotFound:
-            continue
-    return None
 
 
 def _share_row(

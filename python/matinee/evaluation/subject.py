@@ -118,14 +118,19 @@ def from_source(bundle: Bundle, source_file: Path, progress: Progress, seed: int
     return Subject(bundle, films, images, data, source_file, seed, progress, requests, ratings)
 
 
+def known_as(bundle: Bundle, film: Film) -> Iterator[Film]:
+    """The bundle's films under any of this film's ids; none where the bundle does not have it."""
+    for film_id in (film.id, *film.aliases):
+        try:
+            yield bundle.film(film_id)
+        except NotFound:
+            continue
+
+
 def _learned_from(bundle: Bundle, film: Film) -> frozenset[Evidence]:
     """What the bundle holds of this film, under any of its ids, unless the split kept that film out of the fitting."""
     learned: set[Evidence] = set()
-    for film_id in (film.id, *film.aliases):
-        try:
-            known = bundle.film(film_id)
-        except NotFound:
-            continue
+    for known in known_as(bundle, film):
         if part_of(known.id) != "test":
             learned |= {"poster"} if known.has_poster else set()
             learned |= {"plot"} if known.plot else set()
