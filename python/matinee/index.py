@@ -259,6 +259,8 @@ class Index:
     def calibrate(self, queries: Vectors) -> None:
         """Measures with queries (Q, D) float32 like those to come how many partitions a recall takes.
 
+        Also how far the signs of elements, which a single query compares first, are to be trusted.
+
         `build` has done so with vectors of the index. Queries of another kind, such as texts that look for posters,
         need more; some hundred of them are enough. Every one is compared with all vectors. The result is saved with the
         index. An exact index has nothing to measure.

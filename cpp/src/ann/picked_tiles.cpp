@@ -1,13 +1,13 @@
 #include "ann/picked_tiles.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
 
 #include "ann/tile_kernels.h"
+#include "ann/top_rows.h"
 
 namespace matinee::ann {
 namespace {
@@ -34,8 +34,7 @@ float first_threshold(std::span<const float> scores, std::size_t k) {
   return std::nextafter(best[k - 1], kNoScore);
 }
 
-// The k best of what is added, as whole numbers that compare in one step: the bits of a score, put in order, above
-// those of its row, of which the lower is better.
+// The k best of what is added.
 class BestRows {
  public:
   explicit BestRows(std::size_t k) : k_(k) {}
@@ -44,12 +43,12 @@ class BestRows {
   float threshold() const { return threshold_; }
   void set_threshold(float score) { threshold_ = score; }
 
-  void add(float score, std::uint32_t row) { kept_.push_back(std::uint64_t{ordered(score)} << 32U | (kLast - row)); }
+  void add(float score, std::uint32_t row) { kept_.push_back(key_of({score, row})); }
 
   void tidy() {
     if (kept_.size() < 2 * k_) return;
     keep_best();
-    threshold_ = score_of(kept_[k_ - 1]);
+    threshold_ = scored_of(kept_[k_ - 1]).score;
   }
 
   // Writes the best, best first.
@@ -58,24 +57,13 @@ class BestRows {
     std::sort(kept_.begin(), kept_.end(), std::greater<>());
     found.reserve(kept_.size());
     for (const std::uint64_t key : kept_) {
-      found.push_back(rows[kLast - static_cast<std::uint32_t>(key)]);
-      found.back().score = score_of(key);
+      const ScoredRow scored = scored_of(key);
+      found.push_back(rows[scored.row]);
+      found.back().score = scored.score;
     }
   }
 
  private:
-  static constexpr std::uint32_t kLast = 0xFFFFFFFF;
-  static constexpr std::uint32_t kSign = 0x80000000;
-
-  static std::uint32_t ordered(float score) {
-    const auto bits = std::bit_cast<std::uint32_t>(score + 0.0F);  // minus zero is zero
-    return bits & kSign ? ~bits : bits | kSign;
-  }
-  static float score_of(std::uint64_t key) {
-    const auto bits = static_cast<std::uint32_t>(key >> 32U);
-    return std::bit_cast<float>(bits & kSign ? bits & ~kSign : ~bits);
-  }
-
   void keep_best() {
     std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_) - 1, kept_.end(), std::greater<>());
     kept_.resize(k_);
