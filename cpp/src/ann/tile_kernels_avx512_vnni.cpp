@@ -116,6 +116,25 @@ void dot_tile_eight(const std::uint8_t* tile, const std::int8_t* queries, std::s
   _mm512_storeu_si512(dots + 7 * kTileRows, s7);
 }
 
+// Two queries, each with two sums that need not wait for each other.
+void dot_tile_two(const std::uint8_t* tile, const std::int8_t* queries, std::size_t padded, std::int32_t* dots) {
+  const std::int8_t* const other = queries + padded;
+  __m512i even = _mm512_setzero_si512();
+  __m512i odd = even;
+  __m512i other_even = even;
+  __m512i other_odd = even;
+  for (std::size_t i = 0; i < padded; i += 8) {
+    const __m512i rows = _mm512_loadu_si512(tile + i * kTileRows);
+    const __m512i next_rows = _mm512_loadu_si512(tile + (i + 4) * kTileRows);
+    even = _mm512_dpbusd_epi32(even, rows, broadcast(queries + i));
+    odd = _mm512_dpbusd_epi32(odd, next_rows, broadcast(queries + i + 4));
+    other_even = _mm512_dpbusd_epi32(other_even, rows, broadcast(other + i));
+    other_odd = _mm512_dpbusd_epi32(other_odd, next_rows, broadcast(other + i + 4));
+  }
+  _mm512_storeu_si512(dots, _mm512_add_epi32(even, odd));
+  _mm512_storeu_si512(dots + kTileRows, _mm512_add_epi32(other_even, other_odd));
+}
+
 // Turns 16 registers of 16 numbers: out[n] holds number n of each.
 inline void transpose(__m512i (&m)[16]) {
   __m512i t[16];
@@ -165,6 +184,7 @@ void dot_tile_vnni(const std::uint8_t* tile, const std::int8_t* queries, std::si
                    std::int32_t* dots) {
   std::size_t q = 0;
   for (; q + 8 <= num_queries; q += 8) dot_tile_eight(tile, queries + q * padded, padded, dots + q * kTileRows);
+  for (; q + 2 <= num_queries; q += 2) dot_tile_two(tile, queries + q * padded, padded, dots + q * kTileRows);
   for (; q < num_queries; ++q) {
     __m512i even = _mm512_setzero_si512();
     __m512i odd = _mm512_setzero_si512();
