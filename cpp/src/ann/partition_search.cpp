@@ -17,6 +17,7 @@ constexpr std::size_t kQueriesPerBlock = 256;  // share the codes of each centre
 constexpr std::size_t kFewQueries = 4;         // for which rows are not worth turning into tiles
 constexpr std::size_t kRowsPerPart = 4096;     // of picked ones
 constexpr std::size_t kPickAhead = 8;          // rows that are fetched ahead while rows are picked
+constexpr std::size_t kNearestFirst = 32;      // partitions that are looked at in their order
 constexpr std::size_t kTilesPerStep = 4;       // their products stay in the first-level cache
 
 // Note [Candidates]: the first look knows a score up to an error. What the low codes hold is spread evenly over one
@@ -174,6 +175,7 @@ class GroupSearch {
     const std::size_t half = index_.padded / 2;
     for (const std::uint32_t slot : waiting_) {
       for (std::size_t at = 0; at < half; at += 64) __builtin_prefetch(rows.high + slot * half + at);
+      __builtin_prefetch(rows.steps + slot);
     }
     candidates_[query].saw(rows.num_rows);
   }
@@ -190,7 +192,7 @@ class GroupSearch {
     for (const std::uint32_t slot : waiting_) {
       picked_.places.push_back({waiting_in_, slot});
       picked_.steps.push_back(rows.steps[slot]);
-      picked_.squared_norms.push_back(rows.squared_norms[slot]);
+      if (index_.metric == Metric::kL2) picked_.squared_norms.push_back(rows.squared_norms[slot]);
     }
     collect(part_of(picked_, 0, waiting_.size()), 0, waiting_.size(), query, picked_dots_.data(), kTileRows);
     waiting_.clear();
@@ -306,9 +308,9 @@ class GroupSearch {
   std::vector<std::int32_t> picked_dots_;
 };
 
-// The partitions with the highest of `scores`, best first where `in_order`.
+// The partitions with the highest of `scores`, the first `num_in_order` of them best first.
 std::vector<std::uint32_t> best_partitions(const TileKernels& kernels, const float* scores, std::size_t num_partitions,
-                                           std::size_t count, bool in_order) {
+                                           std::size_t count, std::size_t num_in_order) {
   constexpr std::size_t kSampleStep = 16;
   std::vector<std::uint32_t> best(num_partitions);
   std::size_t found = 0;
@@ -331,7 +333,12 @@ std::vector<std::uint32_t> best_partitions(const TileKernels& kernels, const flo
     std::nth_element(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(count), keys.end(), std::greater<>());
     keys.resize(count);
   }
-  if (in_order) std::sort(keys.begin(), keys.end(), std::greater<>());
+  if (num_in_order < keys.size()) {
+    const auto last = keys.begin() + static_cast<std::ptrdiff_t>(num_in_order);
+    std::nth_element(keys.begin(), last, keys.end(), std::greater<>());
+  }
+  std::sort(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(std::min(num_in_order, keys.size())),
+            std::greater<>());
   best.resize(keys.size());
   std::transform(keys.begin(), keys.end(), best.begin(), [](std::uint64_t key) { return scored_of(key).row; });
   return best;
@@ -372,9 +379,12 @@ void probe_one(GroupSearch& group, const PartitionedView& index, const TwoLevelQ
   score_centers(index.centers, index.padded, index.metric, queries, first + query, 1, scores.data());
   // Under a filter it may go on behind those that are asked for.
   const bool limited = filter == nullptr && options.num_probes < num_partitions;
+  const std::size_t count = limited ? options.num_probes : num_partitions;
+  const bool sketched_first = limited && is_sketched(index.padded);
+  // The nearest show which scores are worth a look, and the others may come as they are.
   const auto order =
-      best_partitions(kernels, scores.data(), num_partitions, limited ? options.num_probes : num_partitions, true);
-  if (limited && is_sketched(index.padded)) {
+      best_partitions(kernels, scores.data(), num_partitions, count, sketched_first ? kNearestFirst : count);
+  if (sketched_first) {
     const SketchedQuery sketched(queries, first + query);
     for (std::size_t i = 0; i < order.size(); ++i) {
       group.sift(order[i], order[std::min(i + 1, order.size() - 1)], sketched, query);
@@ -418,7 +428,7 @@ void probe_many(GroupSearch& group, const PartitionedView& index, const TwoLevel
     score_centers(index.centers, index.padded, index.metric, queries, first + begin, count, scores.data());
     for (std::size_t q = 0; q < count; ++q) {
       for (const std::uint32_t p :
-           best_partitions(kernels, scores.data() + q * num_partitions, num_partitions, num_probes, false)) {
+           best_partitions(kernels, scores.data() + q * num_partitions, num_partitions, num_probes, 0)) {
         probes.push_back(p);
         ++ends[p + 1];
       }
