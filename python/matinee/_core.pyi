@@ -456,7 +456,6 @@ class Index:
         self,
         queries: numpy.typing.NDArray[typing.Any],
         k: typing.SupportsIndex,
-        *,
         masks: numpy.typing.NDArray[typing.Any] | None = None,
         id_sets: list[numpy.typing.NDArray[typing.Any]] | None = None,
         prepared: PreparedFilter | None = None,

@@ -46,6 +46,7 @@ class PreparedFilter:
 Allow: TypeAlias = npt.NDArray[np.bool_] | Ids | Sequence[Ids] | PreparedFilter
 
 _MOST_NEIGHBORS = 2**31 - 1  # as many as an index holds
+_FLOAT32 = np.dtype(np.float32)
 _SINGLE = 1
 _MATRIX = 2
 
@@ -67,6 +68,13 @@ class Neighbors:
                 f"Neighbors: expected ids and scores (Q, K) and counts (Q,), got {self.ids.shape}, "
                 f"{self.scores.shape} and {self.counts.shape}"
             )
+
+    @classmethod
+    def _of_core(cls, found: tuple[Ids, Vectors, npt.NDArray[np.int64]]) -> Neighbors:
+        """What the core gives fits: checking it, field by field, would take as long as a small search's arithmetic."""
+        neighbors = object.__new__(cls)
+        neighbors.__dict__["ids"], neighbors.__dict__["scores"], neighbors.__dict__["counts"] = found
+        return neighbors
 
     def __len__(self) -> int:
         """Q, the number of queries."""
@@ -194,20 +202,15 @@ class Index:
         matrix = _matrix("Index.search: queries", queries[np.newaxis] if _ndim(queries) == _SINGLE else queries)
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise InvalidArgument(f"Index.search: k: expected a whole number, at least 1, got {k!r}")
-        prepared = allow.core if isinstance(allow, PreparedFilter) else None
-        masks, id_sets = (None, None) if isinstance(allow, PreparedFilter) else _filters(allow, len(matrix))
+        if isinstance(allow, PreparedFilter):
+            prepared, masks, id_sets = allow.core, None, None
+        else:
+            prepared, (masks, id_sets) = None, _filters(allow, len(matrix))
         if not 0 < recall <= 1:
             raise InvalidArgument(f"Index.search: recall: expected above 0 and up to 1, got {recall!r}")
-        ids, scores, counts = self._core.search(
-            matrix,
-            int(min(k, _MOST_NEIGHBORS)),
-            masks=masks,
-            id_sets=id_sets,
-            prepared=prepared,
-            num_probes=0 if num_probes is None else _count("Index.search: num_probes", num_probes),
-            recall=recall,
-        )
-        return Neighbors(ids, scores, counts)
+        probes = 0 if num_probes is None else _count("Index.search: num_probes", num_probes)
+        wanted = int(min(k, _MOST_NEIGHBORS))
+        return Neighbors._of_core(self._core.search(matrix, wanted, masks, id_sets, prepared, probes, recall))
 
     def prepare(self, allow: npt.NDArray[np.bool_] | Ids) -> PreparedFilter:
         """Makes a filter ready for many searches, which need not look for its rows each time.
@@ -258,6 +261,8 @@ class Index:
 
     def calibrate(self, queries: Vectors) -> None:
         """Measures with queries (Q, D) float32 like those to come how many partitions a recall takes.
+
+        Also how far the signs of elements, which a single query compares first, are to be trusted.
 
         `build` has done so with vectors of the index. Queries of another kind, such as texts that look for posters,
         need more; some hundred of them are enough. Every one is compared with all vectors. The result is saved with the
@@ -360,10 +365,10 @@ def _ndim(array: Any) -> int:
 
 def _matrix(where: str, array: Any) -> Vectors:
     """`array` with its rows contiguous, copied only where they are not; dtype and shape are the core's to check."""
-    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != _MATRIX:
+    if not isinstance(array, np.ndarray) or array.dtype != _FLOAT32 or array.ndim != _MATRIX:
         got = f"{array.shape} {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
         raise InvalidArgument(f"{where}: expected (N, D) float32, got {got}; convert with numpy.asarray(…, np.float32)")
-    return np.ascontiguousarray(array)
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _ids(where: str, ids: npt.ArrayLike) -> Ids:

@@ -12,8 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "ann/calibration.h"
 #include "ann/kernels.h"
-#include "ann/probe_shares.h"
+#include "ann/sketches.h"
 #include "ann/two_level_codes.h"
 #include "matinee/core/checksum.h"
 #include "matinee/core/error.h"
@@ -44,19 +45,25 @@ std::vector<Section> layout_of(const FileShape& shape) {
             {SectionName::kErrorNorms, n * sizeof(float)}};
   }
   const std::size_t padded = padded_plane(shape.dimension);
-  return {{SectionName::kSlotIds, n * sizeof(std::int64_t)},
-          {SectionName::kSlotRows, n * sizeof(std::uint32_t)},
-          {SectionName::kSlotsByRow, n * sizeof(std::uint32_t)},
-          {SectionName::kSlotsById, n * sizeof(std::uint32_t)},
-          {SectionName::kPartitionEnds, (c + 1) * sizeof(std::uint32_t)},
-          {SectionName::kHigh, n * padded / 2},
-          {SectionName::kLow, n * padded},
-          {SectionName::kSteps, n * sizeof(float)},
-          {SectionName::kSquaredNorms, n * sizeof(float)},
-          {SectionName::kCenterHigh, c * padded / 2},
-          {SectionName::kCenterSteps, c * sizeof(float)},
-          {SectionName::kCenterNorms, c * sizeof(float)},
-          {SectionName::kProbeShares, kRecallLevels.size() * sizeof(float)}};
+  std::vector<Section> sections = {{SectionName::kSlotIds, n * sizeof(std::int64_t)},
+                                   {SectionName::kSlotRows, n * sizeof(std::uint32_t)},
+                                   {SectionName::kSlotsByRow, n * sizeof(std::uint32_t)},
+                                   {SectionName::kSlotsById, n * sizeof(std::uint32_t)},
+                                   {SectionName::kPartitionEnds, (c + 1) * sizeof(std::uint32_t)},
+                                   {SectionName::kHigh, n * padded / 2},
+                                   {SectionName::kLow, n * padded},
+                                   {SectionName::kSteps, n * sizeof(float)},
+                                   {SectionName::kSquaredNorms, n * sizeof(float)},
+                                   {SectionName::kCenterHigh, c * padded / 2},
+                                   {SectionName::kCenterSteps, c * sizeof(float)},
+                                   {SectionName::kCenterNorms, c * sizeof(float)},
+                                   {SectionName::kProbeShares, kRecallLevels.size() * sizeof(float)}};
+  if (shape.version >= kSketchedSince) {
+    sections.push_back({SectionName::kSketches, first_sketch_tile(n, c) * sketch_tile_bytes(padded)});
+    sections.push_back({SectionName::kSketchFactors, n * sizeof(float)});
+    sections.push_back({SectionName::kSketchReach, sizeof(float)});
+  }
+  return sections;
 }
 
 // The header and section table of an index, checksums left 0.
@@ -82,7 +89,7 @@ Front front_of(const FileShape& shape) {
     end = offset + section.size;
   }
   front.header.magic = kMagic;
-  front.header.version = kFormatVersion;
+  front.header.version = shape.version;
   front.header.kind = static_cast<std::uint32_t>(shape.kind);
   front.header.metric = static_cast<std::uint32_t>(shape.metric);
   front.header.num_sections = static_cast<std::uint32_t>(layout.size());
@@ -94,8 +101,12 @@ Front front_of(const FileShape& shape) {
 }
 
 FileShape shape_of(const FileHeader& header) {
-  return {static_cast<IndexKind>(header.kind), static_cast<Metric>(header.metric), header.num_rows, header.dimension,
-          header.num_partitions};
+  return {static_cast<IndexKind>(header.kind),
+          static_cast<Metric>(header.metric),
+          header.num_rows,
+          header.dimension,
+          header.num_partitions,
+          header.version};
 }
 
 bool is_possible(const FileHeader& header) {
@@ -117,17 +128,16 @@ Front read_front(std::span<const std::uint8_t> bytes, const std::filesystem::pat
   if (header.magic != kMagic) IndexFile::refuse(path, "expected an index file of Matinee, got something else");
   const auto partitioned = static_cast<std::uint32_t>(IndexKind::kPartitioned);
   if (header.version < 1 || header.version > kFormatVersion) {
-    IndexFile::refuse(path, "expected format version 1 or 2, got " + std::to_string(header.version) +
-                                "; a newer Matinee may have written it");
+    IndexFile::refuse(path, "expected format version 1 to " + std::to_string(kFormatVersion) + ", got " +
+                                std::to_string(header.version) + "; a newer Matinee may have written it");
   }
-  if (header.kind < 1 || header.kind > (header.version == 1 ? 1 : partitioned)) {
+  if (header.kind < 1 || header.kind > (header.version < kPartitionedSince ? 1 : partitioned)) {
     IndexFile::refuse(path, "expected kind 1 (exact) or 2 (partitioned), got " + std::to_string(header.kind));
   }
   if (!is_possible(header)) {
     IndexFile::refuse(path, "the header states an impossible metric or number; the file is damaged");
   }
   Front front = front_of(shape_of(header));
-  front.header.version = header.version;
   if (bytes.size() != front.header.file_size || header.file_size != front.header.file_size) {
     IndexFile::refuse(path, "expected " + std::to_string(front.header.file_size) + " bytes, got " +
                                 std::to_string(bytes.size()) + "; the file is cut or damaged");

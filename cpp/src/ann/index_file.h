@@ -15,9 +15,11 @@
 // maps it and saving writes it.
 namespace matinee::ann {
 
-// Version history: 1, exact indexes; 2, partitioned ones too (an exact index differs in this number only). A change of
-// the layout takes the next number, and every number is read for ever.
-inline constexpr std::uint32_t kFormatVersion = 2;
+// Version history: 1, exact indexes; 2, partitioned ones too; 3, their sketches (an exact index differs in this number
+// only). A change of the layout takes the next number, and every number is read for ever.
+inline constexpr std::uint32_t kFormatVersion = 3;
+inline constexpr std::uint32_t kPartitionedSince = 2;
+inline constexpr std::uint32_t kSketchedSince = 3;
 inline constexpr std::array<char, 8> kMagic = {'M', 'A', 'T', 'I', 'N', 'D', 'E', 'X'};
 inline constexpr std::size_t kSectionAlignment = 64;
 
@@ -42,7 +44,10 @@ enum class SectionName : std::uint32_t {
   kCenterHigh = 17,     // uint8 (C, P / 2)
   kCenterSteps = 18,    // float32 (C,)
   kCenterNorms = 19,    // float32 (C,), squared
-  kProbeShares = 20,    // float32 (kRecallLevels.size(),): probe_shares.h
+  kProbeShares = 20,    // float32 (kRecallLevels.size(),): calibration.h
+  kSketches = 21,       // uint8 (N / 16 + C, 2 P): sketches.h; of no bytes where P is above 2048
+  kSketchFactors = 22,  // float32 (N,)
+  kSketchReach = 23,    // float32 (1,): calibration.h
 };
 
 struct FileHeader {
@@ -79,6 +84,7 @@ struct FileShape {
   std::size_t num_rows = 0;
   std::size_t dimension = 0;
   std::size_t num_partitions = 0;
+  std::uint32_t version = kFormatVersion;
 };
 
 // A whole index file in memory: mapped from disk, or made to be filled.

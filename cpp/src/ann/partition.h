@@ -12,12 +12,14 @@ namespace matinee::ann {
 // new one. Points into a file, or into what `owner` keeps.
 struct Partition {
   std::size_t num_rows = 0;
-  const std::uint8_t* high = nullptr;    // (num_rows, padded / 2)
-  const std::uint8_t* low = nullptr;     // (num_rows, padded)
-  const float* steps = nullptr;          // (num_rows,)
-  const float* squared_norms = nullptr;  // (num_rows,)
-  const std::int64_t* ids = nullptr;     // (num_rows,)
-  const std::uint32_t* rows = nullptr;   // (num_rows,) numbers of the rows in the whole index
+  const std::uint8_t* high = nullptr;      // (num_rows, padded / 2)
+  const std::uint8_t* low = nullptr;       // (num_rows, padded)
+  const float* steps = nullptr;            // (num_rows,)
+  const float* squared_norms = nullptr;    // (num_rows,)
+  const std::int64_t* ids = nullptr;       // (num_rows,)
+  const std::uint32_t* rows = nullptr;     // (num_rows,) numbers of the rows in the whole index
+  const std::uint8_t* sketches = nullptr;  // (tiles of 16 rows, 2 * padded): Note [Sketches]
+  const float* sketch_factors = nullptr;   // (num_rows,)
   std::shared_ptr<const void> owner;
 };
 

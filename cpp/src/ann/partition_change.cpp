@@ -8,6 +8,7 @@
 
 #include "ann/admission.h"
 #include "ann/partitioned_index.h"
+#include "ann/sketches.h"
 #include "matinee/core/error.h"
 #include "matinee/core/thread_pool.h"
 
@@ -34,6 +35,9 @@ struct OwnPartition {
   std::vector<float> squared_norms;
   std::vector<std::int64_t> ids;
   std::vector<std::uint32_t> rows;
+  // Made when all rows are there.
+  std::vector<std::uint8_t> sketches;
+  std::vector<float> sketch_factors;
 
   OwnPartition() = default;
   OwnPartition(const Partition& from, std::size_t padded)
@@ -88,10 +92,18 @@ struct OwnPartition {
   }
 };
 
-Partition frozen(OwnPartition own) {
-  const auto shared = std::make_shared<const OwnPartition>(std::move(own));
-  return {shared->rows.size(),          shared->high.data(), shared->low.data(),  shared->steps.data(),
-          shared->squared_norms.data(), shared->ids.data(),  shared->rows.data(), shared};
+Partition frozen(OwnPartition changed, std::size_t dimension, std::size_t padded) {
+  const auto own = std::make_shared<OwnPartition>(std::move(changed));
+  const std::size_t num_rows = own->rows.size();
+  Partition partition{num_rows,        own->high.data(), own->low.data(), own->steps.data(), own->squared_norms.data(),
+                      own->ids.data(), own->rows.data(), nullptr,         nullptr,           own};
+  if (!is_sketched(padded)) return partition;
+  own->sketches.resize(num_sketch_tiles(num_rows) * sketch_tile_bytes(padded));
+  own->sketch_factors.resize(num_rows);
+  make_sketches(partition, dimension, padded, own->sketches.data(), own->sketch_factors.data());
+  partition.sketches = own->sketches.data();
+  partition.sketch_factors = own->sketch_factors.data();
+  return partition;
 }
 
 // Two centres among the rows, and which of them each row is nearer to; empty where all rows are the same.
@@ -208,7 +220,7 @@ class PartitionedIndex::Change {
     for (auto& [partition, own] : own_) {
       // Rows that are all the same cannot be split: tried again when there are as many more.
       if (own.rows.size() / largest > next_->table[partition].num_rows / largest) split(partition, own);
-      next_->table.set(partition, frozen(std::move(own)));
+      next_->table.set(partition, frozen(std::move(own), index_.dimension_, index_.padded_));
     }
     return next_;
   }
@@ -255,7 +267,7 @@ class PartitionedIndex::Change {
       if (halves.is_second[slot]) note(own.rows[slot], own.ids[slot], behind);
     }
     own = std::move(first);
-    next_->table.append(frozen(std::move(second)));
+    next_->table.append(frozen(std::move(second), index_.dimension_, index_.padded_));
     next_->centers = with_split(next_->centers, index_.dimension_, partition, halves.means);
   }
 
@@ -331,10 +343,12 @@ void PartitionedIndex::refresh() {
     }
   });
   next->centers = code_centers(means, dimension_);
-  const ProbeShares measured = measure_probe_shares(view_of(*next), sampled(*next, dimension_), true);
-  for (std::size_t level = 0; level < measured.size(); ++level) {
-    next->shares[level] = std::max(next->shares[level], measured[level]);
+  const Calibration measured = calibrated(view_of(*next), sampled(*next, dimension_), true);
+  Calibration& known = next->calibration;
+  for (std::size_t level = 0; level < measured.shares.size(); ++level) {
+    known.shares[level] = std::max(known.shares[level], measured.shares[level]);
   }
+  known.sketch_reach = std::max(known.sketch_reach, measured.sketch_reach);
   next->file = nullptr;
   const std::lock_guard lock(moment_mutex_);
   moment_ = std::move(next);

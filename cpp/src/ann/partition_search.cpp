@@ -6,7 +6,9 @@
 #include <limits>
 #include <numeric>
 
+#include "ann/sketches.h"
 #include "ann/tile_kernels.h"
+#include "ann/top_rows.h"
 
 namespace matinee::ann {
 namespace {
@@ -15,6 +17,7 @@ constexpr std::size_t kQueriesPerBlock = 256;  // share the codes of each centre
 constexpr std::size_t kFewQueries = 4;         // for which rows are not worth turning into tiles
 constexpr std::size_t kRowsPerPart = 4096;     // of picked ones
 constexpr std::size_t kPickAhead = 8;          // rows that are fetched ahead while rows are picked
+constexpr std::size_t kNearestFirst = 32;      // partitions that are looked at in their order
 constexpr std::size_t kTilesPerStep = 4;       // their products stay in the first-level cache
 
 // Note [Candidates]: the first look knows a score up to an error. What the low codes hold is spread evenly over one
@@ -29,10 +32,6 @@ struct Candidate {
   float best_score;  // what it may be
   Place place;
 };
-
-bool is_better_candidate(const Candidate& a, const Candidate& b) {
-  return a.score > b.score || (a.score == b.score && a.place < b.place);
-}
 
 bool may_be_better(const Candidate& a, const Candidate& b) {
   return a.best_score > b.best_score || (a.best_score == b.best_score && a.place < b.place);
@@ -50,6 +49,7 @@ class Candidates {
 
   void add(const Candidate& candidate) {
     kept_.push_back(candidate);
+    note(candidate.score);
     if (kept_.size() >= tidy_at_) tidy();
   }
 
@@ -59,16 +59,25 @@ class Candidates {
   }
 
  private:
+  void note(float score) {
+    if (best_.size() == k_) {
+      if (!(score > best_.front())) return;
+      std::pop_heap(best_.begin(), best_.end(), std::greater<>());
+      best_.back() = score;
+    } else {
+      best_.push_back(score);
+    }
+    std::push_heap(best_.begin(), best_.end(), std::greater<>());
+    if (best_.size() == k_) raise_threshold(best_.front());
+  }
+
   void tidy() {
-    if (kept_.size() <= k_) return;
-    const auto last_of = [this](std::size_t count) { return kept_.begin() + static_cast<std::ptrdiff_t>(count) - 1; };
-    std::nth_element(kept_.begin(), last_of(k_), kept_.end(), is_better_candidate);
-    raise_threshold(last_of(k_)->score);
     const auto is_beaten = [this](const Candidate& candidate) { return candidate.best_score <= threshold_; };
     kept_.erase(std::remove_if(kept_.begin(), kept_.end(), is_beaten), kept_.end());
     if (kept_.size() > most_) {
-      std::nth_element(kept_.begin(), last_of(most_), kept_.end(), may_be_better);
-      raise_threshold(last_of(most_)->best_score);
+      const auto last = kept_.begin() + static_cast<std::ptrdiff_t>(most_) - 1;
+      std::nth_element(kept_.begin(), last, kept_.end(), may_be_better);
+      raise_threshold(last->best_score);
       kept_.resize(most_);
     }
     tidy_at_ = 2 * std::max(kept_.size(), 2 * k_ + kTileRows);
@@ -82,6 +91,7 @@ class Candidates {
   std::size_t k_;
   std::size_t most_;
   std::size_t tidy_at_;
+  std::vector<float> best_;  // the k best scores, as a heap whose front is the least
   float threshold_ = -std::numeric_limits<float>::infinity();
   std::size_t num_seen_ = 0;
   std::vector<Candidate> kept_;
@@ -134,6 +144,58 @@ class GroupSearch {
     kernels_.dot_rows(part.high, nullptr, part.num_rows, query_codes(query), index_.padded, dots_.data());
     collect(part, 0, part.num_rows, query, dots_.data(), kTileRows);
     candidates_[query].saw(part.num_rows);
+  }
+
+  // Looks at those rows of a partition that may be among the best by their sketches (Note [Sketches]). Their codes are
+  // fetched while the sketches of the next call are compared, so look_at_waiting() comes last.
+  void sift(std::uint32_t partition, std::uint32_t next, const SketchedQuery& sketched, std::size_t query) {
+    const Partition& rows = index_.table[partition];
+    const Partition& coming = index_.table[index_.table[next].num_rows > 0 ? next : partition];
+    const std::size_t num_tiles = num_sketch_tiles(rows.num_rows);
+    for (std::size_t row = 0; row < coming.num_rows; row += kTileRows) {
+      __builtin_prefetch(coming.sketch_factors + row);
+    }
+    dots_.resize(std::max(dots_.size(), num_tiles * kTileRows));
+    kernels_.dot_sketches(rows.sketches, num_tiles, sketched.tables.data(), index_.padded, coming.sketches,
+                          dots_.data());
+    CollectCall call;
+    call.dots = dots_.data();
+    call.tile_stride = kTileRows;
+    call.num_rows = rows.num_rows;
+    call.steps = rows.sketch_factors;
+    call.squared_norms = norms_of(rows.squared_norms);
+    call.factor = (call.squared_norms == nullptr ? 1.0F : 2.0F) * sketched.unit;
+    call.shift = sketched.offset - index_.sketch_reach * sketched.length;
+    look_at_waiting(query);
+    call.threshold = candidates_[query].threshold();
+    scores_.resize(std::max(scores_.size(), rows.num_rows));
+    waiting_.resize(rows.num_rows);
+    waiting_.resize(kernels_.collect(call, scores_.data(), waiting_.data()));
+    waiting_in_ = partition;
+    const std::size_t half = index_.padded / 2;
+    for (const std::uint32_t slot : waiting_) {
+      for (std::size_t at = 0; at < half; at += 64) __builtin_prefetch(rows.high + slot * half + at);
+      __builtin_prefetch(rows.steps + slot);
+    }
+    candidates_[query].saw(rows.num_rows);
+  }
+
+  void look_at_waiting(std::size_t query) {
+    if (waiting_.empty()) return;
+    const Partition& rows = index_.table[waiting_in_];
+    picked_dots_.resize((waiting_.size() + kTileRows - 1) / kTileRows * kTileRows);
+    kernels_.dot_rows(rows.high, waiting_.data(), waiting_.size(), query_codes(query), index_.padded,
+                      picked_dots_.data());
+    picked_.places.clear();
+    picked_.steps.clear();
+    picked_.squared_norms.clear();
+    for (const std::uint32_t slot : waiting_) {
+      picked_.places.push_back({waiting_in_, slot});
+      picked_.steps.push_back(rows.steps[slot]);
+      if (index_.metric == Metric::kL2) picked_.squared_norms.push_back(rows.squared_norms[slot]);
+    }
+    collect(part_of(picked_, 0, waiting_.size()), 0, waiting_.size(), query, picked_dots_.data(), kTileRows);
+    waiting_.clear();
   }
 
   // Looks at `part` for each of `queries`, numbers within the group.
@@ -239,15 +301,17 @@ class GroupSearch {
   std::vector<std::int32_t> dots_;
   std::vector<float> scores_;
   std::vector<std::uint32_t> hits_;
+  // Rows of one partition that sift() has left over.
+  std::uint32_t waiting_in_ = 0;
+  std::vector<std::uint32_t> waiting_;
+  PickedRows picked_;  // these, without their codes
+  std::vector<std::int32_t> picked_dots_;
 };
 
-// The partitions with the highest of `scores`, best first where `in_order`.
+// The partitions with the highest of `scores`, the first `num_in_order` of them best first.
 std::vector<std::uint32_t> best_partitions(const TileKernels& kernels, const float* scores, std::size_t num_partitions,
-                                           std::size_t count, bool in_order) {
+                                           std::size_t count, std::size_t num_in_order) {
   constexpr std::size_t kSampleStep = 16;
-  const auto is_better = [scores](std::uint32_t a, std::uint32_t b) {
-    return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
-  };
   std::vector<std::uint32_t> best(num_partitions);
   std::size_t found = 0;
   if (count < num_partitions / 2) {
@@ -263,12 +327,20 @@ std::vector<std::uint32_t> best_partitions(const TileKernels& kernels, const flo
     std::iota(best.begin(), best.end(), std::uint32_t{0});
     found = num_partitions;
   }
-  best.resize(found);
+  std::vector<std::uint64_t> keys(found);
+  for (std::size_t i = 0; i < found; ++i) keys[i] = key_of({scores[best[i]], best[i]});
   if (count < found) {
-    std::nth_element(best.begin(), best.begin() + static_cast<std::ptrdiff_t>(count), best.end(), is_better);
-    best.resize(count);
+    std::nth_element(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(count), keys.end(), std::greater<>());
+    keys.resize(count);
   }
-  if (in_order) std::sort(best.begin(), best.end(), is_better);
+  if (num_in_order < keys.size()) {
+    const auto last = keys.begin() + static_cast<std::ptrdiff_t>(num_in_order);
+    std::nth_element(keys.begin(), last, keys.end(), std::greater<>());
+  }
+  std::sort(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(std::min(num_in_order, keys.size())),
+            std::greater<>());
+  best.resize(keys.size());
+  std::transform(keys.begin(), keys.end(), best.begin(), [](std::uint64_t key) { return scored_of(key).row; });
   return best;
 }
 
@@ -307,8 +379,19 @@ void probe_one(GroupSearch& group, const PartitionedView& index, const TwoLevelQ
   score_centers(index.centers, index.padded, index.metric, queries, first + query, 1, scores.data());
   // Under a filter it may go on behind those that are asked for.
   const bool limited = filter == nullptr && options.num_probes < num_partitions;
+  const std::size_t count = limited ? options.num_probes : num_partitions;
+  const bool sketched_first = limited && is_sketched(index.padded);
+  // The nearest show which scores are worth a look, and the others may come as they are.
   const auto order =
-      best_partitions(kernels, scores.data(), num_partitions, limited ? options.num_probes : num_partitions, true);
+      best_partitions(kernels, scores.data(), num_partitions, count, sketched_first ? kNearestFirst : count);
+  if (sketched_first) {
+    const SketchedQuery sketched(queries, first + query);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      group.sift(order[i], order[std::min(i + 1, order.size() - 1)], sketched, query);
+    }
+    group.look_at_waiting(query);
+    return;
+  }
   std::size_t wanted = rows_wanted(index, filter, options);
   PickedRows picked;
   for (std::size_t i = 0; i < order.size(); ++i) {
@@ -345,7 +428,7 @@ void probe_many(GroupSearch& group, const PartitionedView& index, const TwoLevel
     score_centers(index.centers, index.padded, index.metric, queries, first + begin, count, scores.data());
     for (std::size_t q = 0; q < count; ++q) {
       for (const std::uint32_t p :
-           best_partitions(kernels, scores.data() + q * num_partitions, num_partitions, num_probes, false)) {
+           best_partitions(kernels, scores.data() + q * num_partitions, num_partitions, num_probes, 0)) {
         probes.push_back(p);
         ++ends[p + 1];
       }

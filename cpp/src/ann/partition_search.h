@@ -26,6 +26,7 @@ struct PartitionedView {
   std::size_t num_rows = 0;
   std::size_t padded = 0;
   Metric metric = Metric::kCosine;
+  float sketch_reach = 0;  // Calibration
 };
 
 // Allowed rows, picked out of their partitions and put together: to be compared one after the other.

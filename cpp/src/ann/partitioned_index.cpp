@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <optional>
 #include <string>
 
@@ -14,11 +13,8 @@
 namespace matinee::ann {
 namespace {
 
-constexpr std::size_t kRowsPerTask = 256;
-constexpr std::size_t kRowsPerSlice = 16384;   // of building: bounds the memory of coded rows
 constexpr std::size_t kQueriesPerTask = 64;    // of coding
 constexpr std::size_t kQueriesPerRound = 512;  // bounds the memory of their candidates
-constexpr std::size_t kCalibrationQueries = 256;
 // What the steps of a filtered search cost, in nanoseconds; only their ratios matter.
 constexpr double kCostOfPicking = 60;       // finding an allowed row and putting it with the others
 constexpr double kCostOfRow = 4;            // comparing a row or a centre with a query
@@ -30,212 +26,7 @@ constexpr double kPreferencePicking = 1.5;
 constexpr double kSharingTiles = 8;
 constexpr std::size_t kRowsInTiles = 8192;
 
-// Sizes that searched fastest at one recall where they were measured, from 20 thousand to a million rows.
-std::size_t default_partitions(std::size_t num_rows) {
-  const auto by_root = static_cast<std::size_t>(7 * std::sqrt(static_cast<double>(num_rows)));
-  return std::max<std::size_t>(1, std::min(by_root, num_rows / 16));
-}
-
-// Fills what follows from the ids and numbers of the rows at the slots.
-void fill_orders(const IndexFile& file) {
-  const auto rows = file.section<std::uint32_t>(SectionName::kSlotRows);
-  const auto ids = file.section<std::int64_t>(SectionName::kSlotIds);
-  const auto by_row = file.section<std::uint32_t>(SectionName::kSlotsByRow);
-  const auto by_id = file.section<std::uint32_t>(SectionName::kSlotsById);
-  for (std::size_t slot = 0; slot < rows.size(); ++slot) by_row[rows[slot]] = static_cast<std::uint32_t>(slot);
-  std::iota(by_id.begin(), by_id.end(), std::uint32_t{0});
-  std::sort(by_id.begin(), by_id.end(), [&](std::uint32_t a, std::uint32_t b) { return ids[a] < ids[b]; });
-}
-
-void fill_centers(const IndexFile& file, const Centers& centers) {
-  std::copy(centers.high.begin(), centers.high.end(), file.section<std::uint8_t>(SectionName::kCenterHigh).begin());
-  std::copy(centers.steps.begin(), centers.steps.end(), file.section<float>(SectionName::kCenterSteps).begin());
-  std::copy(centers.squared_norms.begin(), centers.squared_norms.end(),
-            file.section<float>(SectionName::kCenterNorms).begin());
-}
-
-// What nothing may be searched without: the partitions follow each other and the centres are numbers.
-void check_partitions(const IndexFile& file, const std::filesystem::path& path) {
-  const auto ends = file.section<std::uint32_t>(SectionName::kPartitionEnds);
-  if (ends.front() != 0 || ends.back() != file.shape().num_rows || !std::is_sorted(ends.begin(), ends.end())) {
-    IndexFile::refuse(path, "its partitions are not in order");
-  }
-  const auto is_wrong = [](float value) { return !(value >= 0 && value <= Index::kMaxNorm * Index::kMaxNorm); };
-  const auto steps = file.section<float>(SectionName::kCenterSteps);
-  const auto norms = file.section<float>(SectionName::kCenterNorms);
-  if (std::any_of(steps.begin(), steps.end(), [](float step) { return !(step >= 0 && step <= Index::kMaxNorm); }) ||
-      std::any_of(norms.begin(), norms.end(), is_wrong)) {
-    IndexFile::refuse(path, "its centres are damaged");
-  }
-  const auto shares = file.section<float>(SectionName::kProbeShares);
-  if (std::any_of(shares.begin(), shares.end(), [](float share) { return !(share >= 0 && share <= 1); })) {
-    IndexFile::refuse(path, "its calibration is damaged");
-  }
-}
-
-// That rows and ids are in order: what the checksums cannot say of a file that somebody made.
-void check_orders(const IndexFile& file, const std::filesystem::path& path) {
-  const auto rows = file.section<std::uint32_t>(SectionName::kSlotRows);
-  const auto ids = file.section<std::int64_t>(SectionName::kSlotIds);
-  const auto by_row = file.section<std::uint32_t>(SectionName::kSlotsByRow);
-  const auto by_id = file.section<std::uint32_t>(SectionName::kSlotsById);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (by_row[i] >= rows.size() || rows[by_row[i]] != i) IndexFile::refuse(path, "its rows are not in order");
-    if (by_id[i] >= rows.size() || ids[by_id[i]] == -1 || (i > 0 && ids[by_id[i - 1]] >= ids[by_id[i]])) {
-      IndexFile::refuse(path, "its ids are not in order, or repeated");
-    }
-  }
-}
-
 }  // namespace
-
-PartitionedIndex::PartitionedIndex(IndexFile file)
-    : dimension_(file.shape().dimension), padded_(padded_plane(dimension_)), metric_(file.shape().metric) {
-  auto shared = std::make_shared<const IndexFile>(std::move(file));
-  moment_ = moment_of(shared);
-  directory_ = std::make_unique<FiledDirectory>(shared);
-}
-
-std::shared_ptr<const PartitionedIndex::Moment> PartitionedIndex::moment_of(std::shared_ptr<const IndexFile> file) {
-  const std::size_t padded = padded_plane(file->shape().dimension);
-  const auto ends = file->section<std::uint32_t>(SectionName::kPartitionEnds);
-  const auto high = file->section<std::uint8_t>(SectionName::kHigh);
-  const auto low = file->section<std::uint8_t>(SectionName::kLow);
-  const auto steps = file->section<float>(SectionName::kSteps);
-  const auto norms = file->section<float>(SectionName::kSquaredNorms);
-  const auto ids = file->section<std::int64_t>(SectionName::kSlotIds);
-  const auto rows = file->section<std::uint32_t>(SectionName::kSlotRows);
-  std::vector<Partition> partitions;
-  partitions.reserve(ends.size() - 1);
-  for (std::size_t p = 0; p + 1 < ends.size(); ++p) {
-    const std::size_t at = ends[p];
-    partitions.push_back({ends[p + 1] - at, high.data() + at * padded / 2, low.data() + at * padded, steps.data() + at,
-                          norms.data() + at, ids.data() + at, rows.data() + at, file});
-  }
-  auto moment = std::make_shared<Moment>();
-  moment->table = PartitionTable(std::move(partitions));
-  moment->centers = {ends.size() - 1, file->section<std::uint8_t>(SectionName::kCenterHigh),
-                     file->section<float>(SectionName::kCenterSteps), file->section<float>(SectionName::kCenterNorms),
-                     file};
-  moment->num_rows = file->shape().num_rows;
-  const auto shares = file->section<float>(SectionName::kProbeShares);
-  std::copy(shares.begin(), shares.end(), moment->shares.begin());
-  moment->file = std::move(file);
-  return moment;
-}
-
-TwoLevelQueries PartitionedIndex::sampled(const Moment& moment, std::size_t dimension) {
-  const std::size_t padded = padded_plane(dimension);
-  const std::size_t count = std::min(kCalibrationQueries, moment.num_rows);
-  TwoLevelQueries queries(count, padded);
-  std::vector<float> vector(dimension);
-  std::size_t sampled = 0;
-  std::size_t passed = 0;  // rows in the partitions before
-  for (std::size_t p = 0; p < moment.table.size(); ++p) {
-    const Partition& rows = moment.table[p];
-    for (; sampled < count && sampled * moment.num_rows / count < passed + rows.num_rows; ++sampled) {
-      const std::size_t slot = sampled * moment.num_rows / count - passed;
-      decode_row(rows.high + slot * padded / 2, rows.low + slot * padded, rows.steps[slot], dimension, padded,
-                 vector.data());
-      queries.encode(sampled, vector.data(), dimension);
-    }
-    passed += rows.num_rows;
-  }
-  return queries;
-}
-
-std::unique_ptr<PartitionedIndex> PartitionedIndex::build(MatrixView<const float> vectors,
-                                                          std::span<const std::int64_t> ids,
-                                                          const IndexOptions& options) {
-  check_shape(vectors, ids);
-  check_ids("Index.build", ids);
-  const std::size_t dimension = vectors.cols;
-  const std::size_t num_rows = vectors.rows;
-  if (dimension > kMaxCodedDimension) {
-    throw InvalidArgument("Index.build: vectors: expected up to " + std::to_string(kMaxCodedDimension) +
-                          " columns, got " + std::to_string(dimension) + "; use kind exact");
-  }
-  const std::size_t padded = padded_plane(dimension);
-  const RowReader read = [&](std::size_t row, float* out) {
-    admit(vectors.row(row), dimension, options.metric, "Index.build: vectors", row, out);
-  };
-  // Finding the centres counts as as many rows as there are, so do the other two passes over all rows.
-  const auto tell = [&](std::size_t done) {
-    if (options.progress && num_rows > 0 && !options.progress(done / 3, num_rows)) {
-      throw Cancelled("Index.build: stopped on request");
-    }
-  };
-  CenterOptions of_centers;
-  of_centers.num_centers = options.num_partitions > 0 ? options.num_partitions : default_partitions(num_rows);
-  of_centers.seed = options.seed;
-  of_centers.told = [&](std::size_t done, std::size_t total) { tell(num_rows * done / total); };
-  const Centers centers = find_centers(num_rows, dimension, options.metric, read, of_centers);
-
-  std::vector<std::uint32_t> partition_of(num_rows);
-  for (std::size_t start = 0; start < num_rows; start += kRowsPerSlice) {
-    const std::size_t count = std::min(kRowsPerSlice, num_rows - start);
-    TwoLevelQueries coded(count, padded);
-    compute_pool()->parallel_for(count, kRowsPerTask, [&](std::size_t begin, std::size_t end) {
-      std::vector<float> row(dimension);
-      for (std::size_t i = begin; i < end; ++i) {
-        read(start + i, row.data());
-        coded.encode(i, row.data(), dimension);
-      }
-    });
-    const std::vector<std::uint32_t> nearest = nearest_centers(centers, options.metric, coded);
-    std::copy(nearest.begin(), nearest.end(), partition_of.begin() + static_cast<std::ptrdiff_t>(start));
-    tell(num_rows + start + count);
-  }
-
-  IndexFile file = IndexFile::make({IndexKind::kPartitioned, options.metric, num_rows, dimension, centers.num_centers});
-  fill_centers(file, centers);
-  const auto ends = file.section<std::uint32_t>(SectionName::kPartitionEnds);
-  for (const std::uint32_t p : partition_of) ++ends[p + 1];
-  std::partial_sum(ends.begin(), ends.end(), ends.begin());
-  std::vector<std::uint32_t> slot_of(num_rows);
-  std::vector<std::uint32_t> next(ends.begin(), ends.end() - 1);
-  for (std::size_t row = 0; row < num_rows; ++row) slot_of[row] = next[partition_of[row]]++;
-  const auto high = file.section<std::uint8_t>(SectionName::kHigh);
-  const auto low = file.section<std::uint8_t>(SectionName::kLow);
-  const auto steps = file.section<float>(SectionName::kSteps);
-  const auto norms = file.section<float>(SectionName::kSquaredNorms);
-  const auto slot_ids = file.section<std::int64_t>(SectionName::kSlotIds);
-  const auto slot_rows = file.section<std::uint32_t>(SectionName::kSlotRows);
-  for (std::size_t start = 0; start < num_rows; start += kRowsPerSlice) {
-    const std::size_t count = std::min(kRowsPerSlice, num_rows - start);
-    compute_pool()->parallel_for(count, kRowsPerTask, [&](std::size_t begin, std::size_t end) {
-      std::vector<float> vector(dimension);
-      for (std::size_t row = start + begin; row < start + end; ++row) {
-        read(row, vector.data());
-        const std::size_t slot = slot_of[row];
-        steps[slot] =
-            encode_row(vector.data(), dimension, padded, high.data() + slot * padded / 2, low.data() + slot * padded);
-        norms[slot] = std::inner_product(vector.begin(), vector.end(), vector.begin(), 0.0F);
-        slot_ids[slot] = ids.empty() ? static_cast<std::int64_t>(row) : ids[row];
-        slot_rows[slot] = static_cast<std::uint32_t>(row);
-      }
-    });
-    tell(2 * num_rows + start + count);
-  }
-  fill_orders(file);
-
-  const auto shares = file.section<float>(SectionName::kProbeShares);
-  std::fill(shares.begin(), shares.end(), 1.0F);
-  if (num_rows > 0) {
-    const std::shared_ptr<const Moment> moment = moment_of(std::make_shared<const IndexFile>(file));
-    const PartitionedView view{moment->table, moment->centers, num_rows, padded, options.metric};
-    const ProbeShares measured = measure_probe_shares(view, sampled(*moment, dimension), true);
-    std::copy(measured.begin(), measured.end(), shares.begin());
-  }
-  return std::unique_ptr<PartitionedIndex>(new PartitionedIndex(std::move(file)));
-}
-
-std::unique_ptr<PartitionedIndex> PartitionedIndex::open(IndexFile file, const std::filesystem::path& path,
-                                                         Verify verify) {
-  check_partitions(file, path);
-  if (verify == Verify::kFull) check_orders(file, path);
-  return std::unique_ptr<PartitionedIndex>(new PartitionedIndex(std::move(file)));
-}
 
 std::shared_ptr<const PartitionedIndex::Moment> PartitionedIndex::moment() const noexcept {
   const std::lock_guard lock(moment_mutex_);
@@ -243,7 +34,7 @@ std::shared_ptr<const PartitionedIndex::Moment> PartitionedIndex::moment() const
 }
 
 PartitionedView PartitionedIndex::view_of(const Moment& moment) const {
-  return {moment.table, moment.centers, moment.num_rows, padded_, metric_};
+  return {moment.table, moment.centers, moment.num_rows, padded_, metric_, moment.calibration.sketch_reach};
 }
 
 std::vector<std::int64_t> PartitionedIndex::ids() const {
@@ -374,7 +165,7 @@ std::shared_ptr<const PreparedFilter> PartitionedIndex::prepare(const RowFilter&
 
 ProbeOptions PartitionedIndex::probe_options(const Moment& moment, const SearchOptions& options) const {
   const std::size_t num_partitions = moment.table.size();
-  const float share = probe_share(moment.shares, options.recall);
+  const float share = probe_share(moment.calibration, options.recall);
   const auto for_recall = static_cast<std::size_t>(std::ceil(share * static_cast<float>(num_partitions)));
   const std::size_t num_probes = options.num_probes > 0 ? options.num_probes : for_recall;
   return {std::max<std::size_t>(1, std::min(options.k, moment.num_rows)),
@@ -494,42 +285,10 @@ void PartitionedIndex::calibrate(MatrixView<const float> queries) {
   const std::lock_guard writing(writing_);
   const auto now = moment();
   auto next = std::make_shared<Moment>(*now);
-  next->shares = measure_probe_shares(view_of(*now), coded(queries, "Index.calibrate: queries"), false);
+  next->calibration = calibrated(view_of(*now), coded(queries, "Index.calibrate: queries"), false);
   next->file = nullptr;
   const std::lock_guard lock(moment_mutex_);
   moment_ = std::move(next);
-}
-
-IndexFile PartitionedIndex::assembled(const Moment& moment) const {
-  IndexFile file =
-      IndexFile::make({IndexKind::kPartitioned, metric_, moment.num_rows, dimension_, moment.table.size()});
-  fill_centers(file, moment.centers);
-  std::copy(moment.shares.begin(), moment.shares.end(), file.section<float>(SectionName::kProbeShares).begin());
-  const auto ends = file.section<std::uint32_t>(SectionName::kPartitionEnds);
-  std::uint32_t at = 0;
-  for (std::size_t p = 0; p < moment.table.size(); ++p) {
-    const Partition& rows = moment.table[p];
-    const std::size_t n = rows.num_rows;
-    std::copy_n(rows.high, n * padded_ / 2, file.section<std::uint8_t>(SectionName::kHigh).data() + at * padded_ / 2);
-    std::copy_n(rows.low, n * padded_, file.section<std::uint8_t>(SectionName::kLow).data() + at * padded_);
-    std::copy_n(rows.steps, n, file.section<float>(SectionName::kSteps).data() + at);
-    std::copy_n(rows.squared_norms, n, file.section<float>(SectionName::kSquaredNorms).data() + at);
-    std::copy_n(rows.ids, n, file.section<std::int64_t>(SectionName::kSlotIds).data() + at);
-    std::copy_n(rows.rows, n, file.section<std::uint32_t>(SectionName::kSlotRows).data() + at);
-    at += static_cast<std::uint32_t>(n);
-    ends[p + 1] = at;
-  }
-  fill_orders(file);
-  return file;
-}
-
-void PartitionedIndex::save(const std::filesystem::path& path) const {
-  const auto now = moment();
-  if (now->file != nullptr) {
-    now->file->save(path);
-  } else {
-    assembled(*now).save(path);
-  }
 }
 
 }  // namespace matinee::ann

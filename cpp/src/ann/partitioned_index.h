@@ -9,12 +9,12 @@
 #include <span>
 #include <vector>
 
+#include "ann/calibration.h"
 #include "ann/centers.h"
 #include "ann/directory.h"
 #include "ann/index_file.h"
 #include "ann/partition.h"
 #include "ann/partition_search.h"
-#include "ann/probe_shares.h"
 #include "matinee/ann/index.h"
 
 namespace matinee::ann {
@@ -56,7 +56,7 @@ class PartitionedIndex final : public Index {
     PartitionTable table;
     Centers centers;
     std::size_t num_rows = 0;
-    ProbeShares shares{};
+    Calibration calibration;
     std::shared_ptr<const IndexFile> file;  // null once anything was changed
   };
   class Change;

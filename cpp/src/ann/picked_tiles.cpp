@@ -1,13 +1,13 @@
 #include "ann/picked_tiles.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
 
 #include "ann/tile_kernels.h"
+#include "ann/top_rows.h"
 
 namespace matinee::ann {
 namespace {
@@ -34,8 +34,7 @@ float first_threshold(std::span<const float> scores, std::size_t k) {
   return std::nextafter(best[k - 1], kNoScore);
 }
 
-// The k best of what is added, as whole numbers that compare in one step: the bits of a score, put in order, above
-// those of its row, of which the lower is better.
+// The k best of what is added.
 class BestRows {
  public:
   explicit BestRows(std::size_t k) : k_(k) {}
@@ -44,12 +43,12 @@ class BestRows {
   float threshold() const { return threshold_; }
   void set_threshold(float score) { threshold_ = score; }
 
-  void add(float score, std::uint32_t row) { kept_.push_back(std::uint64_t{ordered(score)} << 32U | (kLast - row)); }
+  void add(float score, std::uint32_t row) { kept_.push_back(key_of({score, row})); }
 
   void tidy() {
     if (kept_.size() < 2 * k_) return;
     keep_best();
-    threshold_ = score_of(kept_[k_ - 1]);
+    threshold_ = scored_of(kept_[k_ - 1]).score;
   }
 
   // Writes the best, best first.
@@ -58,24 +57,13 @@ class BestRows {
     std::sort(kept_.begin(), kept_.end(), std::greater<>());
     found.reserve(kept_.size());
     for (const std::uint64_t key : kept_) {
-      found.push_back(rows[kLast - static_cast<std::uint32_t>(key)]);
-      found.back().score = score_of(key);
+      const ScoredRow scored = scored_of(key);
+      found.push_back(rows[scored.row]);
+      found.back().score = scored.score;
     }
   }
 
  private:
-  static constexpr std::uint32_t kLast = 0xFFFFFFFF;
-  static constexpr std::uint32_t kSign = 0x80000000;
-
-  static std::uint32_t ordered(float score) {
-    const auto bits = std::bit_cast<std::uint32_t>(score + 0.0F);  // minus zero is zero
-    return bits & kSign ? ~bits : bits | kSign;
-  }
-  static float score_of(std::uint64_t key) {
-    const auto bits = static_cast<std::uint32_t>(key >> 32U);
-    return std::bit_cast<float>(bits & kSign ? bits & ~kSign : ~bits);
-  }
-
   void keep_best() {
     std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_) - 1, kept_.end(), std::greater<>());
     kept_.resize(k_);
@@ -89,7 +77,7 @@ class BestRows {
 // Compares blocks of queries with all tiles, a chunk of rows at a time.
 class TileSearch {
  public:
-  // The two arrays are written before they are read, and clearing them would cost a tenth of a small search.
+  // The arrays are written before they are read, and clearing them would cost a tenth of a small search.
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
   TileSearch(const PartitionedView& index, const TwoLevelQueries& queries, const PickedTiles& picked, std::size_t k)
       : index_(index),
@@ -102,6 +90,7 @@ class TileSearch {
   void search(std::size_t first, std::span<std::vector<FoundRow>> found) {
     std::vector<BestRows> best(found.size(), BestRows(k_));
     scores_.resize(found.size() * room_);
+    gather(first, found.size());
     for (std::size_t begin = 0; begin < picked_.rows.size(); begin += kRowsPerChunk) {
       const std::size_t num_rows = std::min(kRowsPerChunk, picked_.rows.size() - begin);
       score(begin, num_rows, first, found.size());
@@ -111,26 +100,32 @@ class TileSearch {
   }
 
  private:
+  // Puts the two planes of each query side by side, so that every tile is read once for both.
+  void gather(std::size_t first, std::size_t num_queries) {
+    const std::size_t padded = index_.padded;
+    planes_.resize((2 * num_queries + kTileRows - 1) / kTileRows * kTileRows * padded);
+    for (std::size_t q = 0; q < num_queries; ++q) {
+      std::copy_n(queries_.first.data() + (first + q) * padded, padded, planes_.data() + 2 * q * padded);
+      std::copy_n(queries_.second.data() + (first + q) * padded, padded, planes_.data() + (2 * q + 1) * padded);
+    }
+  }
+
   // Fills scores_ (query, row of the chunk).
   void score(std::size_t begin, std::size_t num_rows, std::size_t first, std::size_t num_queries) {
     const std::size_t padded = index_.padded;
-    const std::int8_t* const first_plane = queries_.first.data() + first * padded;
-    const std::int8_t* const second_plane = queries_.second.data() + first * padded;
     for (std::size_t row = 0; row < num_rows; row += kTileRows) {
       const std::uint8_t* const high = picked_.tiles.data() + (begin + row) * 2 * padded;
       const std::uint8_t* const low = high + padded * kTileRows;
-      kernels_.dot_tile(high, first_plane, num_queries, padded, products_[0]);
-      kernels_.dot_tile(high, second_plane, num_queries, padded, products_[1]);
-      kernels_.dot_byte_tile(low, first_plane, num_queries, padded, products_[2]);
-      kernels_.dot_byte_tile(low, second_plane, num_queries, padded, products_[3]);
+      kernels_.dot_tile(high, planes_.data(), 2 * num_queries, padded, of_high_);
+      kernels_.dot_byte_tile(low, planes_.data(), 2 * num_queries, padded, of_low_);
       RefineCall call;
       call.steps = picked_.steps.data() + begin + row;
       if (index_.metric == Metric::kL2) call.squared_norms = picked_.squared_norms.data() + begin + row;
       for (std::size_t q = 0; q < num_queries; ++q) {
-        call.high_first = products_[0] + q * kTileRows;
-        call.high_second = products_[1] + q * kTileRows;
-        call.low_first = products_[2] + q * kTileRows;
-        call.low_second = products_[3] + q * kTileRows;
+        call.high_first = of_high_ + 2 * q * kTileRows;
+        call.high_second = call.high_first + kTileRows;
+        call.low_first = of_low_ + 2 * q * kTileRows;
+        call.low_second = call.low_first + kTileRows;
         call.query = queries_.refined(first + q);
         kernels_.refine(call, scores_of(q) + row);
       }
@@ -162,7 +157,9 @@ class TileSearch {
   std::size_t room_;  // for the scores of a query: whole tiles
   std::vector<float> scores_;
   std::uint32_t better_[kRowsPerChunk];
-  alignas(64) std::int32_t products_[4][kQueriesPerBlock * kTileRows];
+  std::vector<std::int8_t> planes_;  // (2 queries, padded), room for a multiple of 16
+  alignas(64) std::int32_t of_high_[2 * kQueriesPerBlock * kTileRows];
+  alignas(64) std::int32_t of_low_[2 * kQueriesPerBlock * kTileRows];
 };
 
 }  // namespace

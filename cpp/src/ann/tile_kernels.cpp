@@ -67,11 +67,26 @@ PlaneProducts dot_planes_scalar(const std::uint8_t* high, const std::uint8_t* lo
   return products;
 }
 
+void dot_sketches_scalar(const std::uint8_t* tiles, std::size_t num_tiles, const std::uint8_t* tables,
+                         std::size_t padded, const std::uint8_t* /*ahead*/, std::int32_t* dots) {
+  const std::size_t num_signs = padded / 8;  // bytes of a row
+  const std::uint8_t* const upper_tables = tables + num_signs * 16;
+  std::fill(dots, dots + num_tiles * kTileRows, 0);
+  for (std::size_t t = 0; t < num_tiles; ++t) {
+    for (std::size_t k = 0; k < num_signs; ++k) {
+      for (std::size_t r = 0; r < kTileRows; ++r) {
+        const std::uint8_t signs = tiles[(t * num_signs + k) * kTileRows + r];
+        dots[t * kTileRows + r] += tables[k * 16 + (signs & 0xF)] + upper_tables[k * 16 + (signs >> 4)];
+      }
+    }
+  }
+}
+
 }  // namespace
 
-const TileKernels kScalarTileKernels = {dot_rows_scalar, make_tile_scalar,  dot_tile_scalar,
-                                        dot_tile_scalar, collect_scalar,    score_scalar,
-                                        above_scalar,    dot_planes_scalar, refine_each};
+const TileKernels kScalarTileKernels = {dot_rows_scalar, make_tile_scalar,   dot_tile_scalar, dot_tile_scalar,
+                                        collect_scalar,  score_scalar,       above_scalar,    dot_planes_scalar,
+                                        refine_each,     dot_sketches_scalar};
 
 const TileKernels& tile_kernels_for(IsaLevel level) {
 #if defined(__x86_64__)

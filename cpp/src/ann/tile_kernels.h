@@ -63,6 +63,10 @@ struct TileKernels {
                               const std::int8_t* second, std::size_t padded);
   // Writes the scores of 16 rows from both planes; minus infinity for what is no number.
   void (*refine)(const RefineCall& call, float* scores);
+  // dots[t * 16 + r] = sum of what a query's tables say of the signs of row r of tile t (Note [Sketches]); `ahead`, of
+  // as many tiles, is fetched meanwhile. REQUIRES: entries up to 120, padded up to 2048.
+  void (*dot_sketches)(const std::uint8_t* tiles, std::size_t num_tiles, const std::uint8_t* tables, std::size_t padded,
+                       const std::uint8_t* ahead, std::int32_t* dots);
 };
 
 // The set for a level; a level without one of its own gets the next lower.

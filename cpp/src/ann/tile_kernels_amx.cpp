@@ -88,8 +88,9 @@ void dot_tile_amx(const std::uint8_t* tile, const std::int8_t* queries, std::siz
 
 }  // namespace
 
-const TileKernels kAmxTileKernels = {dot_rows_vnni, make_tile_vnni, dot_tile_amx,    dot_tile_amx, collect_avx512,
-                                     score_avx512,  above_avx512,   dot_planes_vnni, refine_avx512};
+const TileKernels kAmxTileKernels = {dot_rows_vnni,  make_tile_vnni,     dot_tile_amx, dot_tile_amx,
+                                     collect_avx512, score_avx512,       above_avx512, dot_planes_vnni,
+                                     refine_avx512,  dot_sketches_avx512};
 
 }  // namespace matinee::ann
 

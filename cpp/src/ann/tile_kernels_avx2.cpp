@@ -188,10 +188,45 @@ void dot_byte_tile_avx2(const std::uint8_t* tile, const std::int8_t* queries, st
   }
 }
 
+// As the AVX-512 one, two lanes of 16 rows at a time.
+void dot_sketches_avx2(const std::uint8_t* tiles, std::size_t num_tiles, const std::uint8_t* tables, std::size_t padded,
+                       const std::uint8_t* ahead, std::int32_t* dots) {
+  const std::size_t tile_bytes = 2 * padded;
+  const std::uint8_t* const upper_tables = tables + tile_bytes;
+  const __m256i mask = _mm256_set1_epi8(15);
+  for (std::size_t t = 0; t < num_tiles; ++t) {
+    const std::uint8_t* const tile = tiles + t * tile_bytes;
+    __m256i sums = _mm256_setzero_si256();
+    __m256i odd_sums = _mm256_setzero_si256();
+    for (std::size_t i = 0; i < tile_bytes; i += 32) {
+      if (i % 64 == 0) __builtin_prefetch(ahead + t * tile_bytes + i);
+      const __m256i signs = load(tile + i);
+      const __m256i lower = _mm256_and_si256(signs, mask);
+      const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(signs, 4), mask);
+      const __m256i both = _mm256_add_epi8(_mm256_shuffle_epi8(load(tables + i), lower),
+                                           _mm256_shuffle_epi8(load(upper_tables + i), upper));
+      sums = _mm256_add_epi16(sums, both);
+      odd_sums = _mm256_add_epi16(odd_sums, _mm256_srli_epi16(both, 8));
+    }
+    const __m256i even_sums = _mm256_sub_epi16(sums, _mm256_slli_epi16(odd_sums, 8));
+    const auto folded = [](__m256i lanes) {
+      return _mm_add_epi16(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+    };
+    const __m128i even = folded(even_sums);
+    const __m128i odd = folded(odd_sums);
+    const auto store = [&](std::size_t row, __m128i eight) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(dots + t * kTileRows + row), _mm256_cvtepu16_epi32(eight));
+    };
+    store(0, _mm_unpacklo_epi16(even, odd));
+    store(8, _mm_unpackhi_epi16(even, odd));
+  }
+}
+
 }  // namespace
 
-const TileKernels kAvx2TileKernels = {dot_rows_avx2, make_tile_avx2, dot_tile_avx2,   dot_byte_tile_avx2, collect_avx2,
-                                      score_avx2,    above_avx2,     dot_planes_avx2, refine_each};
+const TileKernels kAvx2TileKernels = {dot_rows_avx2, make_tile_avx2,   dot_tile_avx2, dot_byte_tile_avx2,
+                                      collect_avx2,  score_avx2,       above_avx2,    dot_planes_avx2,
+                                      refine_each,   dot_sketches_avx2};
 
 }  // namespace matinee::ann
 

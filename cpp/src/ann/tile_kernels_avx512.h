@@ -16,5 +16,7 @@ std::size_t above_avx512(const float* scores, std::size_t count, float threshold
 PlaneProducts dot_planes_vnni(const std::uint8_t* high, const std::uint8_t* low, const std::int8_t* first,
                               const std::int8_t* second, std::size_t padded);
 void refine_avx512(const RefineCall& call, float* scores);
+void dot_sketches_avx512(const std::uint8_t* tiles, std::size_t num_tiles, const std::uint8_t* tables,
+                         std::size_t padded, const std::uint8_t* ahead, std::int32_t* dots);
 
 }  // namespace matinee::ann

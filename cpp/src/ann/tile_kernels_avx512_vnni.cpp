@@ -116,6 +116,25 @@ void dot_tile_eight(const std::uint8_t* tile, const std::int8_t* queries, std::s
   _mm512_storeu_si512(dots + 7 * kTileRows, s7);
 }
 
+// Two queries, each with two sums that need not wait for each other.
+void dot_tile_two(const std::uint8_t* tile, const std::int8_t* queries, std::size_t padded, std::int32_t* dots) {
+  const std::int8_t* const other = queries + padded;
+  __m512i even = _mm512_setzero_si512();
+  __m512i odd = even;
+  __m512i other_even = even;
+  __m512i other_odd = even;
+  for (std::size_t i = 0; i < padded; i += 8) {
+    const __m512i rows = _mm512_loadu_si512(tile + i * kTileRows);
+    const __m512i next_rows = _mm512_loadu_si512(tile + (i + 4) * kTileRows);
+    even = _mm512_dpbusd_epi32(even, rows, broadcast(queries + i));
+    odd = _mm512_dpbusd_epi32(odd, next_rows, broadcast(queries + i + 4));
+    other_even = _mm512_dpbusd_epi32(other_even, rows, broadcast(other + i));
+    other_odd = _mm512_dpbusd_epi32(other_odd, next_rows, broadcast(other + i + 4));
+  }
+  _mm512_storeu_si512(dots, _mm512_add_epi32(even, odd));
+  _mm512_storeu_si512(dots + kTileRows, _mm512_add_epi32(other_even, other_odd));
+}
+
 // Turns 16 registers of 16 numbers: out[n] holds number n of each.
 inline void transpose(__m512i (&m)[16]) {
   __m512i t[16];
@@ -165,6 +184,7 @@ void dot_tile_vnni(const std::uint8_t* tile, const std::int8_t* queries, std::si
                    std::int32_t* dots) {
   std::size_t q = 0;
   for (; q + 8 <= num_queries; q += 8) dot_tile_eight(tile, queries + q * padded, padded, dots + q * kTileRows);
+  for (; q + 2 <= num_queries; q += 2) dot_tile_two(tile, queries + q * padded, padded, dots + q * kTileRows);
   for (; q < num_queries; ++q) {
     __m512i even = _mm512_setzero_si512();
     __m512i odd = _mm512_setzero_si512();
@@ -292,9 +312,39 @@ void refine_avx512(const RefineCall& call, float* scores) {
   _mm512_storeu_ps(scores, _mm512_mask_mov_ps(score, no_number, _mm512_set1_ps(-__builtin_inff())));
 }
 
-const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni, make_tile_vnni,  dot_tile_vnni,
-                                            dot_tile_vnni, collect_avx512,  score_avx512,
-                                            above_avx512,  dot_planes_vnni, refine_avx512};
+// Four signs a lookup, two lookups a byte. Bytes of even and odd rows are added up in 16 bits each.
+void dot_sketches_avx512(const std::uint8_t* tiles, std::size_t num_tiles, const std::uint8_t* tables,
+                         std::size_t padded, const std::uint8_t* ahead, std::int32_t* dots) {
+  const std::size_t tile_bytes = 2 * padded;
+  const std::uint8_t* const upper_tables = tables + tile_bytes;
+  for (std::size_t t = 0; t < num_tiles; ++t) {
+    const std::uint8_t* const tile = tiles + t * tile_bytes;
+    __m512i sums = _mm512_setzero_si512();  // of even rows, and 256 times those of odd ones
+    __m512i odd_sums = _mm512_setzero_si512();
+    for (std::size_t i = 0; i < tile_bytes; i += 64) {
+      __builtin_prefetch(ahead + t * tile_bytes + i);
+      const Halves signs = unpack(_mm512_loadu_si512(tile + i));
+      const __m512i both = _mm512_add_epi8(_mm512_shuffle_epi8(_mm512_loadu_si512(tables + i), signs.low),
+                                           _mm512_shuffle_epi8(_mm512_loadu_si512(upper_tables + i), signs.high));
+      sums = _mm512_add_epi16(sums, both);
+      odd_sums = _mm512_add_epi16(odd_sums, _mm512_srli_epi16(both, 8));
+    }
+    const __m512i even_sums = _mm512_sub_epi16(sums, _mm512_slli_epi16(odd_sums, 8));
+    // Four lanes of 16 rows become one.
+    const auto folded = [](__m512i lanes) {
+      const __m256i two = _mm256_add_epi16(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
+      return _mm_add_epi16(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+    };
+    const __m128i even = folded(even_sums);
+    const __m128i odd = folded(odd_sums);
+    const __m256i all = _mm256_set_m128i(_mm_unpackhi_epi16(even, odd), _mm_unpacklo_epi16(even, odd));
+    _mm512_storeu_si512(dots + t * kTileRows, _mm512_cvtepu16_epi32(all));
+  }
+}
+
+const TileKernels kAvx512VnniTileKernels = {dot_rows_vnni,  make_tile_vnni,     dot_tile_vnni, dot_tile_vnni,
+                                            collect_avx512, score_avx512,       above_avx512,  dot_planes_vnni,
+                                            refine_avx512,  dot_sketches_avx512};
 
 }  // namespace matinee::ann
 

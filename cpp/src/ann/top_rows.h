@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -15,6 +16,20 @@ struct ScoredRow {
 // Higher score first, equal scores by lower row: a total order, as scores are never NaN.
 inline bool is_better(const ScoredRow& a, const ScoredRow& b) {
   return a.score > b.score || (a.score == b.score && a.row < b.row);
+}
+
+// Both as one number, the higher the better: the bits of the score, put in order, above those of its row, of which the
+// lower is better. Such keys are put in order several times as fast.
+inline std::uint64_t key_of(const ScoredRow& scored) {
+  constexpr std::uint32_t kSign = 0x80000000;
+  const auto bits = std::bit_cast<std::uint32_t>(scored.score + 0.0F);  // minus zero is zero
+  return std::uint64_t{bits & kSign ? ~bits : bits | kSign} << 32U | ~scored.row;
+}
+
+inline ScoredRow scored_of(std::uint64_t key) {
+  constexpr std::uint32_t kSign = 0x80000000;
+  const auto bits = static_cast<std::uint32_t>(key >> 32U);
+  return {std::bit_cast<float>(bits & kSign ? bits & ~kSign : ~bits), ~static_cast<std::uint32_t>(key)};
 }
 
 // The k best of what is offered. REQUIRES: k >= 1.

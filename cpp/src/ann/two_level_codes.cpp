@@ -72,8 +72,8 @@ void decode_row(const std::uint8_t* high, const std::uint8_t* low, float step, s
 
 TwoLevelQueries::TwoLevelQueries(std::size_t num_queries, std::size_t padded_)
     : padded(padded_),
-      first((num_queries + kSpareQueries) * padded_),
-      second((num_queries + kSpareQueries) * padded_),
+      first(num_queries * padded_),
+      second(num_queries * padded_),
       scales(num_queries),
       first_sums(num_queries),
       second_sums(num_queries),

@@ -76,8 +76,6 @@ inline float refined_score(const RefinedQuery& query, const PlaneProducts& produ
 
 // Many queries, ready to be compared with rows.
 struct TwoLevelQueries {
-  static constexpr std::size_t kSpareQueries = 15;  // room behind the last, for those who take 16 at a time
-
   TwoLevelQueries() = default;
   TwoLevelQueries(std::size_t num_queries, std::size_t padded_);
 
@@ -86,8 +84,8 @@ struct TwoLevelQueries {
   RefinedQuery refined(std::size_t query) const;
 
   std::size_t padded = 0;
-  std::vector<std::int8_t> first;         // (Q + spare, padded): d
-  std::vector<std::int8_t> second;        // (Q + spare, padded): e
+  std::vector<std::int8_t> first;         // (Q, padded): d
+  std::vector<std::int8_t> second;        // (Q, padded): e
   std::vector<float> scales;              // (Q,): t
   std::vector<std::int32_t> first_sums;   // (Q,): sums of d
   std::vector<std::int32_t> second_sums;  // (Q,): sums of e

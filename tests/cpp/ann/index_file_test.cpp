@@ -198,7 +198,7 @@ TEST_P(IndexFileTest, ASignedFileWithImpossibleContentsIsRefused) {
   };
   const std::size_t second_section = 64 + 32 + 8;
   std::vector<Case> cases = {
-      {"a version to come", 8, {3}},
+      {"a version to come", 8, {4}},
       {"no version", 8, {0}},
       {"another kind", 12, {9}},
       {"the other kind", 12, {static_cast<std::uint8_t>(GetParam() == IndexKind::kExact ? 2 : 1)}},
@@ -216,6 +216,7 @@ TEST_P(IndexFileTest, ASignedFileWithImpossibleContentsIsRefused) {
   } else {
     cases.push_back({"no partitions", 48, {0}});
     cases.push_back({"a version without this kind", 8, {1}});
+    cases.push_back({"a version without sketches", 8, {2}});
     cases.push_back({"a repeated id", begin_of(8) + 8, {bytes_[begin_of(8)]}});
     cases.push_back({"a row behind the last", begin_of(9), {4}});
     cases.push_back({"a slot behind the last", begin_of(10), {4}});
@@ -225,6 +226,8 @@ TEST_P(IndexFileTest, ASignedFileWithImpossibleContentsIsRefused) {
     cases.push_back({"a centre of infinite steps", begin_of(18), {0, 0, 128, 127}});
     cases.push_back({"a centre that is no number", begin_of(19), {0, 0, 192, 127}});
     cases.push_back({"a share above 1", begin_of(20), {0, 0, 0, 64}});
+    cases.push_back({"a reach without end", begin_of(23), {0, 0, 128, 127}});
+    cases.push_back({"a reach that is no number", begin_of(23), {0, 0, 192, 127}});
   }
   for (const Case& c : cases) {
     Bytes made = bytes_;
@@ -255,7 +258,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, IndexFileTest, ::testing::Values(IndexKind::kExa
 // Files of every version that there has been, written by that version: four vectors of three elements, ids 40, 10, 30
 // and 20, inner product.
 TEST(IndexFileVersions, FilesOfEveryVersionAreRead) {
-  for (const char* name : {"exact-v1.index", "exact-v2.index", "partitioned-v2.index"}) {
+  for (const char* name :
+       {"exact-v1.index", "exact-v2.index", "exact-v3.index", "partitioned-v2.index", "partitioned-v3.index"}) {
     const auto index = Index::open(fs::path(MATINEE_TEST_FIXTURES) / name, Verify::kFull);
     EXPECT_EQ(index->size(), 4U) << name;
     EXPECT_EQ(index->metric(), Metric::kInnerProduct) << name;
@@ -267,6 +271,18 @@ TEST(IndexFileVersions, FilesOfEveryVersionAreRead) {
     EXPECT_NEAR(found.scores[0], 5, 0.01) << name;
     EXPECT_NEAR(found.scores[1], 0.8, 0.01) << name;
   }
+}
+
+TEST(IndexFileVersions, APartitionedFileBeforeSketchesIsSavedWithThem) {
+  const fs::path saved = fs::temp_directory_path() / ("matinee_index_upgrade_" + std::to_string(::getpid()));
+  const fs::path old = fs::path(MATINEE_TEST_FIXTURES) / "partitioned-v2.index";
+  Index::open(old, Verify::kFast)->save(saved);
+  const auto index = Index::open(saved, Verify::kFull);
+  EXPECT_EQ(read_file(saved)[8], 3);
+  const std::vector<float> query = {0, 1, 1};
+  const MatrixView<const float> queries(query.data(), 1, 3);
+  EXPECT_EQ(index->search(queries, {}).ids, Index::open(old, Verify::kFast)->search(queries, {}).ids);
+  fs::remove(saved);
 }
 
 }  // namespace

@@ -254,6 +254,46 @@ TEST(PartitionedIndex, TheRecallThatIsAskedForIsReachedOnQueriesLikeTheRows) {
   }
 }
 
+// Queries one by one, of which sketches are compared first.
+Neighbors one_by_one(const Index& index, const Matrix& queries, const SearchOptions& options) {
+  Neighbors all{queries.rows(), options.k, {}, {}, {}};
+  for (std::size_t q = 0; q < queries.rows(); ++q) {
+    const Neighbors found = index.search(queries.row(q), options);
+    all.ids.insert(all.ids.end(), found.ids.begin(), found.ids.end());
+    all.counts.push_back(found.counts[0]);
+  }
+  return all;
+}
+
+TEST(PartitionedIndex, QueriesOneByOneFindAsMuchAsTogetherWhateverTheSignsAreWorth) {
+  std::mt19937 random(21);
+  struct Case {
+    const char* rows;
+    float (*value)(float normal, std::uint32_t chance);
+  };
+  const Case cases[] = {
+      {"of normal elements", [](float normal, std::uint32_t) { return normal; }},
+      {"without negative elements", [](float normal, std::uint32_t) { return std::abs(normal); }},
+      {"of zeros mostly", [](float normal, std::uint32_t chance) { return chance % 8 == 0 ? normal : 0; }},
+      {"of a few large elements", [](float normal, std::uint32_t) { return normal * normal * normal; }},
+  };
+  for (const Case& c : cases) {
+    for (const Metric metric : {Metric::kCosine, Metric::kInnerProduct, Metric::kL2}) {
+      Matrix rows = clustered(6000, 96, 22, 1.0F);
+      Matrix queries = clustered(150, 96, 23, 1.0F);
+      for (float& value : rows.values) value = c.value(value, random());
+      for (float& value : queries.values) value = c.value(value, random());
+      const auto index = build(rows, metric);
+      const auto truth = build_exact(rows, metric)->search(queries.view(), {});
+      SearchOptions options;
+      options.num_probes = index->num_partitions() / 2;
+      const double together = recall(index->search(queries.view(), options), truth);
+      const double alone = recall(one_by_one(*index, queries, options), truth);
+      EXPECT_GE(alone, together - 0.01) << c.rows << ' ' << metric_name(metric);
+    }
+  }
+}
+
 TEST(PartitionedIndex, CalibratingWithOtherQueriesLooksFarther) {
   const Matrix rows = clustered(5000, 64, 13, 0.3F);
   Matrix queries = clustered(200, 64, 14, 3.0F);  // far from all rows

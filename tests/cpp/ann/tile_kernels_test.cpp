@@ -192,6 +192,26 @@ TEST_P(TileKernelsTest, ScoresAndWhatIsAboveAThresholdAreThoseOfTheScalarTwin) {
   }
 }
 
+TEST_P(TileKernelsTest, SumsOfSketchesAreThoseOfTheScalarTwin) {
+  for (const std::size_t padded : {128U, 384U, 2048U}) {
+    for (const std::size_t num_tiles : {0U, 1U, 3U}) {
+      for (const bool largest : {false, true}) {
+        std::vector<std::uint8_t> tiles(num_tiles * 2 * padded);
+        std::vector<std::uint8_t> tables(4 * padded, 120);
+        for (auto& signs : tiles) signs = static_cast<std::uint8_t>(random_());
+        if (!largest) {
+          for (auto& entry : tables) entry = static_cast<std::uint8_t>(random_() % 121);
+        }
+        std::vector<std::int32_t> sums(num_tiles * kTileRows);
+        std::vector<std::int32_t> expected(sums.size());
+        kernels().dot_sketches(tiles.data(), num_tiles, tables.data(), padded, tiles.data(), sums.data());
+        kScalarTileKernels.dot_sketches(tiles.data(), num_tiles, tables.data(), padded, tiles.data(), expected.data());
+        ASSERT_EQ(sums, expected) << padded << ' ' << num_tiles << ' ' << largest;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, TileKernelsTest,
                          ::testing::Values(IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512, IsaLevel::kAvx512Vnni,
                                            IsaLevel::kAmx),

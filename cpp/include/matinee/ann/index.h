@@ -159,7 +159,8 @@ class Index {
   // Throws NotFound, InvalidArgument.
   virtual void remove(std::span<const std::int64_t> ids) = 0;
 
-  // Measures with `queries` (Q, D) how many partitions a search must look at for a recall (SearchOptions::recall).
+  // Measures with `queries` (Q, D) how many partitions a search must look at for a recall (SearchOptions::recall), and
+  // how far the signs of elements, which a single query compares first, are to be trusted.
   // build() has done it with rows of the index, which says little about queries of another kind (texts to posters).
   // Exact indexes have nothing to measure. Throws InvalidArgument.
   virtual void calibrate(MatrixView<const float> queries) = 0;
