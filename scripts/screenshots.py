@@ -73,6 +73,13 @@ def film(page: Page) -> None:
     page.locator("#mt-film .mt-wall").wait_for()
 
 
+def fit(page: Page) -> None:
+    """Whether an example's poster fits its plot."""
+    first_example(page, "both")
+    page.locator("#both-fit").click()
+    page.locator("#both-result").get_by_text("of the catalogue's posters").wait_for()
+
+
 def similar(page: Page) -> None:
     first_example(page, "similar")
 
@@ -119,6 +126,7 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "rejected": ("poster", rejected),
     "plot": ("plot", lambda page: first_example(page, "plot")),
     "both": ("both", lambda page: first_example(page, "both")),
+    "fit": ("both", fit),
     "similar": ("similar", similar),
     "check": ("check", lambda page: first_example(page, "check")),
     "problem": ("check", problem),
@@ -132,6 +140,7 @@ DOCS = [
     *((name, "1440", "dark" if name in _DARK else "light") for name in SCENES if name not in _NOT_IN_DOCS),
     ("discover", "390", "light"),
     ("plot", "390", "dark"),
+    ("chat", "390", "dark"),
 ]
 
 

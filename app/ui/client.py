@@ -145,6 +145,11 @@ def check(image: bytes) -> Call:
     return Call("POST", "/v1/posters/check", image=image)
 
 
+def fit(image: bytes, plot: str) -> Call:
+    """How well a poster fits a plot."""
+    return Call("POST", "/v1/posters/fit", form={"plot": plot}, image=image)
+
+
 def similar(
     *,
     film_ids: Sequence[str] = (),

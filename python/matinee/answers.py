@@ -68,6 +68,9 @@ class GenreAnswer(Answer):
 class PlotPosterFit(Answer):
     """How well a poster fits a plot: mood and kind of film, not whether it names the right people."""
 
+    fits: bool | None = Field(
+        description="From a probability of 2/3 on it fits, up to 1/3 it does not; None, cannot tell, between them."
+    )
     probability: float | None = Field(
         ge=0,
         le=1,

@@ -460,6 +460,22 @@ class JointEncoder(Encoder):
         return {name: texts[name] + images[name] for name in texts}
 
 
+def text_side(encoder: Encoder) -> TextEncoder:
+    """An encoder of texts itself, or the half of a joint one that reads them. Raises InvalidArgument for any other."""
+    side = encoder.texts if isinstance(encoder, JointEncoder) else encoder
+    if not isinstance(side, TextEncoder):
+        raise InvalidArgument(f"model {encoder.name}: expected an encoder of texts, got one of images")
+    return side
+
+
+def image_side(encoder: Encoder) -> ImageEncoder:
+    """As `text_side`, for images."""
+    side = encoder.images if isinstance(encoder, JointEncoder) else encoder
+    if not isinstance(side, ImageEncoder):
+        raise InvalidArgument(f"model {encoder.name}: expected an encoder of images, got one of texts")
+    return side
+
+
 def _tokenizer(folder: Path, facts: dict[str, Any], max_tokens: int) -> _core.WordPiece | _core.ClipBpe:
     if facts.get("family") == "clip":
         return _core.ClipBpe(folder, max_tokens=max_tokens)

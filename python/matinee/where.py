@@ -16,17 +16,23 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Range(_Strict):
+class Span(_Strict):
     """Both ends included; None leaves an end open."""
 
     min: int | None = None
     max: int | None = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> Range:
+    def _ordered(self) -> Span:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"expected min <= max, got min={self.min}, max={self.max}")
         return self
+
+
+class Range(Span):
+    """A span, and not in one of `none`."""
+
+    none: tuple[Span, ...] = Field(default=(), description="Spans left out.")
 
 
 class AnyNone(_Strict):

@@ -87,6 +87,23 @@ def test_discover_within_a_filter(page: Page, site: Site) -> None:
     expect(page.locator("#discover-result .mt-card")).to_have_count(0)
 
 
+def test_reading_filters_from_the_words_can_be_switched_off(page: Page, site: Site) -> None:
+    open_tab(page, site, "discover")
+    box = page.locator("#discover-facets input")
+    expect(box).to_be_checked()
+    page.locator("#discover-query textarea").fill("a comedy from before 1990")
+    run(page, "discover-run", "discover-result")
+    filters = page.locator("#discover-result .mt-chip-filter")
+    expect(filters).to_have_text(["until 1989", "Comedy"])
+    box.uncheck()
+    run(page, "discover-run", "discover-result")
+    expect(filters).to_have_count(0)
+    expect(page.locator("#discover-result .mt-card").first).to_be_visible()
+    box.check()
+    run(page, "discover-run", "discover-result")
+    expect(filters).to_have_count(2)
+
+
 def say(page: Page, words: str) -> None:
     """One turn of the conversation, answered."""
     page.locator("#chat-query textarea").fill(words)
@@ -195,6 +212,19 @@ def test_genres_from_poster_and_plot(page: Page, site: Site) -> None:
     expect(page.locator("#both-text textarea")).not_to_be_empty()
     run(page, "both-single", "both-result")
     run(page, "both-multi", "both-result")
+
+
+def test_whether_a_poster_fits_a_plot(page: Page, site: Site) -> None:
+    open_tab(page, site, "both")
+    page.locator("#both-fit").click()
+    expect(page.locator("#both-result .mt-hint")).to_contain_text("Give a poster and a plot")
+    upload(page, "both-image", encoded(drawn_poster(), "PNG"))
+    page.locator("#both-text textarea").fill(PLOT)
+    run(page, "both-fit", "both-result")
+    expect(page.locator("#both-result .mt-heading")).to_have_text(
+        re.compile("^(The poster (fits|does not fit) the plot|Cannot tell whether they fit)$")
+    )
+    expect(page.locator("#both-result")).to_contain_text("of the catalogue's posters")
 
 
 def test_similar_by_plot_by_poster_and_by_both(page: Page, site: Site) -> None:

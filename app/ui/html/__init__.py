@@ -4,7 +4,7 @@ Class names begin with `mt-`; static/style.css says how they look. Elements with
 name another action, `data-copy` is copied by static/page.js.
 """
 
-from .answers import check_answer, compare_sides, genre_answer
+from .answers import check_answer, compare_sides, fit_answer, genre_answer
 from .chat import chat_answer
 from .films import card, film_examples, film_list, film_panel, film_problem, poster, text_examples, wall
 from .frame import demo_banner, header
@@ -24,6 +24,7 @@ __all__ = [
     "film_list",
     "film_panel",
     "film_problem",
+    "fit_answer",
     "genre_answer",
     "header",
     "hint",

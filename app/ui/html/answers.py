@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ..client import Json, Reply
 from .words import call, percent, result, text
@@ -10,6 +11,8 @@ from .words import call, percent, result, text
 _FIRST_BARS = 6
 
 _UNSURE_TOP = 0.4  # a single label below this is called unsure
+
+_FIT_BOUNDS = {"does not fit up to 33 %": 1 / 3, "fits from 67 % on": 2 / 3}  # as the answer has them
 
 _PLOT_INSTEAD = (
     "<p class='mt-lead'>Genres read from something that is no poster mean little. "
@@ -48,6 +51,33 @@ def check_answer(reply: Reply, base_url: str) -> str:
     answer = reply.answer
     lead = _PLOT_INSTEAD if answer["valid"] is False else ""
     return result(f"{_verdict(answer)}{lead}{_model_line(answer)}{call(reply, base_url)}")
+
+
+def fit_answer(reply: Reply, base_url: str) -> str:
+    """Whether a poster fits a plot, how likely that is, and how it stands beside other posters."""
+    answer = reply.answer
+    probability = answer["probability"]
+    words, kind = {
+        True: ("The poster fits the plot", "yes"),
+        False: ("The poster does not fit the plot", "no"),
+        None: ("Cannot tell whether they fit", "unsure"),
+    }[answer["fits"]]
+    parts = [f"<h2 class='mt-heading mt-{kind}'>{words}</h2>"]
+    if probability is None:
+        parts.append("<p>The catalogue has too few films with poster and plot to say how likely it is.</p>")
+    else:
+        parts.append(
+            f"<p>{percent(probability)} likely to be this plot's own poster and not one drawn at random.</p>"
+            + _wide_bar("The poster fits the plot", probability, _FIT_BOUNDS)
+        )
+        if answer["fits"] is None:
+            parts.append("<p>A plot that tells more of its mood and setting may settle it.</p>")
+    parts.append(
+        f"<p>It fits the plot better than {percent(answer['better_than'])} of the catalogue's posters would.</p>"
+        "<p class='mt-note'>Mood, setting and kind of film are compared. Names, faces and titles are not: a poster of "
+        "another film of the same kind may fit, too.</p>"
+    )
+    return result("".join(parts) + call(reply, base_url))
 
 
 def compare_sides(poster_answer: Json, plot_answer: Json) -> str:
@@ -120,10 +150,19 @@ def _verdict(check: Json) -> str:
     return (
         f"<h2 class='mt-heading mt-{kind}'>{words}</h2>"
         f"<p class='mt-quiet'>{percent(score)} likely to be a film poster.</p>"
-        f"<span class='mt-bar mt-bar-wide' role='meter' aria-valuemin='0' aria-valuemax='100' "
-        f"aria-valuenow='{100 * score:.0f}' aria-label='Film poster: {percent(score)}'>"
-        f"<i style='width:{100 * score:.1f}%'></i></span>"
+        + _wide_bar("Film poster", score)
         + (f"<ul class='mt-reasons'>{reasons}</ul>" if reasons else "")
+    )
+
+
+def _wide_bar(name: str, share: float, bounds: Mapping[str, float] = MappingProxyType({})) -> str:
+    """A bar of its own; bounds: what each mark on it means, and where it is."""
+    marks = "".join(f"<b style='left:{100 * at:.1f}%' title='{text(words)}'></b>" for words, at in bounds.items())
+    told = "".join(f"; {text(words)}" for words in bounds)
+    return (
+        f"<span class='mt-bar mt-bar-wide' role='meter' aria-valuemin='0' aria-valuemax='100' "
+        f"aria-valuenow='{100 * share:.0f}' aria-label='{text(name)}: {percent(share)}{told}'>"
+        f"<i style='width:{100 * share:.1f}%'></i>{marks}</span>"
     )
 
 

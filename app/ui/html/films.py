@@ -204,13 +204,9 @@ def _where_chips(where: Json) -> list[str]:
     chips = []
     for name, unit in (("year", ""), ("runtime", " minutes")):
         bounds = where.get(name) or {}
-        low, high = bounds.get("min"), bounds.get("max")
-        if low is not None and high is not None:
-            chips.append(f"{low}–{high}{unit}")
-        elif low is not None:
-            chips.append(f"from {low}{unit}" if name == "year" else f"{low}{unit} or more")
-        elif high is not None:
-            chips.append(f"until {high}{unit}" if name == "year" else f"{high}{unit} or less")
+        if words := _span(bounds, unit):
+            chips.append(words)
+        chips += [f"not {words}" for words in (_span(span, unit) for span in bounds.get("none") or ()) if words]
     for name, before in _WHERE_WORDS.items():
         wanted = where.get(name) or {}
         if wanted.get("any"):
@@ -219,3 +215,15 @@ def _where_chips(where: Json) -> list[str]:
             chips.append(before + " and ".join(wanted["all"]))
         chips += [f"not {before}{value}" for value in wanted.get("none") or ()]
     return chips
+
+
+def _span(bounds: Json, unit: str) -> str:
+    """A span of years (without a unit) or of something else, in words; empty where it has no end."""
+    low, high = bounds.get("min"), bounds.get("max")
+    if low is not None and high is not None:
+        return f"{low}–{high}{unit}" if low != high else f"{low}{unit}"
+    if low is not None:
+        return f"{low}{unit} or more" if unit else f"from {low}"
+    if high is not None:
+        return f"{high}{unit} or less" if unit else f"until {high}"
+    return ""

@@ -131,10 +131,12 @@ def without(state: Json, chip: Json) -> Json:
     holder = changed["understood"]
     for key in way:
         holder = holder[key]
-    if isinstance(chip["value"], str):
-        holder[last].remove(chip["value"])
+    held, value = holder[last], chip["value"]
+    if isinstance(held, list):
+        gone = value if isinstance(value, list) else [value]
+        holder[last] = [item for item in held if item not in gone]
     else:
-        del holder[last]
+        holder[last] = {key: end for key, end in held.items() if key not in value}
     return changed
 
 

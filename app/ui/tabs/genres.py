@@ -1,4 +1,4 @@
-"""Genres: from a poster, from a plot, from both. One button a task of the course."""
+"""Genres: from a poster, from a plot, from both, and whether the two fit. One button a task of the course."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import gradio as gr
 
 from .. import html
-from ..client import Call, Json, Problem, Reply, check
+from ..client import Call, Json, Problem, Reply, check, fit
 from ..client import genres as genres_call
 from ..parts import Pages, given, keep_image, on, poster_input, read_image
 
 _NO_POSTER = "Choose a poster first, or click one of the examples."
 _NO_PLOT = "Write or paste a plot first, or click one of the examples."
+_NO_PAIR = "Give a poster and a plot, to see whether they fit; or click one of the examples first."
 _NO_INPUT = "Give a poster, a plot, or both; or click one of the examples."
 
 
@@ -112,6 +113,7 @@ def build_both(pages: Pages) -> BothTab:
             with gr.Row(elem_classes="mt-buttons"):
                 multi = gr.Button("All genres that fit", variant="primary", elem_id="both-multi")
                 single = gr.Button("The one genre", elem_id="both-single")
+                fits = gr.Button("Do they fit?", elem_id="both-fit")
             examples = pages.film_examples("both-examples")
         with gr.Column(scale=3, min_width=320):
             result = pages.result("What poster and plot say together appears here.", "both-result")
@@ -121,6 +123,13 @@ def build_both(pages: Pages) -> BothTab:
         call = genres_call(image=content, plot=told, labels=labels) if content is not None or told else None
         show = _show(pages, compare=lambda reply: _compare(pages, reply, content, told, labels))
         yield from pages.answer("Reading the plot, looking at the poster…", call, show, _NO_INPUT)
+
+    def run_fit(path: str | None, words: str) -> Iterator[str]:
+        content, told = read_image(path), given(words)
+        call = fit(content, told) if content is not None and told else None
+        yield from pages.answer(
+            "Comparing poster and plot…", call, lambda reply: html.fit_answer(reply, pages.public_url), _NO_PAIR
+        )
 
     def run_film(film: Json) -> Iterator[tuple[Any, Any, str]]:
         content, words = pages.poster_bytes(film), film["plot"] or ""
@@ -133,6 +142,7 @@ def build_both(pages: Pages) -> BothTab:
 
     on(multi.click, lambda path, words: (yield from run(path, words, "multi")), [image, plot], result)
     on(single.click, lambda path, words: (yield from run(path, words, "single")), [image, plot], result)
+    on(fits.click, run_fit, [image, plot], result)
     on(examples.select, run_example, None, [image, plot, result])
     return BothTab(image, plot, result, run_film)
 

@@ -81,6 +81,9 @@ def build(
 ) -> BuildResult:
     """Builds the bundle `out` from a films.toml, a folder with one, or the course's folder.
 
+    text_model, image_model: names in the model store. A joint model (CLIP) named twice gives plots and posters
+    a space of its own, in place of one learned from the catalogue's pairs.
+
     Stopped at any moment (Ctrl-C, a crash, power), it leaves `out` as it was; started again, it takes the vectors that
     OUT.partial holds for inputs that have not changed. Raises InvalidArgument where `out` is something other than a
     bundle, IoError where another build is at work on it, and what reading the sources raises.
@@ -273,7 +276,11 @@ class _Job:
     def _index(self, folder: Path, films: FilmTable, material: Material, vectors: SearchVectors) -> None:
         trainable = np.array([film.id in material.trainable for film in material.films], dtype=bool)
         space, metrics, how = fit_space(
-            vectors, [film.id for film in material.films], trainable, self.encoders.encode_texts
+            vectors,
+            [film.id for film in material.films],
+            trainable,
+            self.encoders.encode_texts,
+            in_one_space=self.encoders.in_one_space,
         )
         for name, rows in (
             (search_files.PLOTS, vectors.plots),

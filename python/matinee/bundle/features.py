@@ -16,7 +16,7 @@ from matinee import _core, models
 from matinee.batching import BatchOptions
 from matinee.bundle.manifest import ModelEntry
 from matinee.bundle.poster_view import Pixels, closer_views, poster_view
-from matinee.encode import Encoder, ImageEncoder, TextEncoder
+from matinee.encode import Encoder, ImageEncoder, JointEncoder, TextEncoder, image_side, text_side
 from matinee.errors import FormatError, InvalidArgument, IoError, MatineeError, NotFound, TooLarge
 from matinee.vector_cache import CacheStatistics, VectorCache
 
@@ -91,6 +91,7 @@ class Encoders:
         self._names = {"text": text_model, "image": image_model}
         self._expected = expected or {}
         self._lock = threading.Lock()
+        self._loaded: dict[str, Encoder] = {}  # by name: one joint model may be both
         self._text: TextEncoder | None = None
         self._image: ImageEncoder | None = None
         self._batching = batching
@@ -103,9 +104,7 @@ class Encoders:
         """Raises NotFound, IoError (not pulled and no network), FormatError (other weights than the bundle's)."""
         with self._lock:
             if self._text is None:
-                encoder = Encoder.load(models.resolve(self._names["text"]), batching=self._batching)
-                if not isinstance(encoder, TextEncoder):
-                    raise InvalidArgument(f"model {self._names['text']}: expected a text encoder")
+                encoder = text_side(self._load("text"))
                 self._check("text", encoder)
                 self._text = encoder
             return self._text
@@ -115,14 +114,17 @@ class Encoders:
         """As `text`. It sees the whole of a poster: a centre crop would lose title and feet."""
         with self._lock:
             if self._image is None:
-                encoder = Encoder.load(
-                    models.resolve(self._names["image"]), squash=True, stages=True, batching=self._batching
-                )
-                if not isinstance(encoder, ImageEncoder):
-                    raise InvalidArgument(f"model {self._names['image']}: expected an image encoder")
+                encoder = image_side(self._load("image"))
                 self._check("image", encoder)
                 self._image = encoder
             return self._image
+
+    @property
+    def in_one_space(self) -> bool:
+        """Whether texts and images are read by the two halves of one joint model (CLIP): a text and an image that
+        belong together lie near each other without anything learned here. Loads what `text` loads."""
+        with self._lock:
+            return self._names["text"] == self._names["image"] and isinstance(self._load("text"), JointEncoder)
 
     def entry(self, kind: str) -> ModelEntry:
         """What a manifest says of the 'text' or 'image' encoder."""
@@ -216,6 +218,13 @@ class Encoders:
             while len(known) > _REMEMBERED:
                 known.popitem(last=False)
         return vector
+
+    def _load(self, kind: str) -> Encoder:
+        name = self._names[kind]
+        if name not in self._loaded:
+            folder = models.resolve(name)
+            self._loaded[name] = Encoder.load(folder, squash=True, stages=True, batching=self._batching)
+        return self._loaded[name]
 
     def _check(self, kind: str, encoder: Encoder) -> None:
         expected = self._expected.get(kind)

@@ -29,7 +29,7 @@ from matinee.catalog.query_text import (
     query_terms,
 )
 from matinee.errors import FormatError, InvalidArgument, NotFound
-from matinee.where import AnyAllNone, AnyNone, Range, Where
+from matinee.where import AnyAllNone, AnyNone, Range, Span, Where
 
 _UNKNOWN = -(2**31)
 _MAX_CACHED_BITMAPS = 256  # one byte a film each: every genre, language and country of a large catalogue
@@ -152,7 +152,7 @@ class FilmTable:
                 tests.append((fact, self._has_fact[kind], self._passes(kind, names)))
         for fact, values, limits in (("year", self._years, where.year), ("runtime", self._runtimes, where.runtime)):
             if limits != Range():
-                tests.append((fact, values != _UNKNOWN, _within(values, limits)))
+                tests.append((fact, values != _UNKNOWN, _passes_range(values, limits)))
         allowed = self._ids_pass(where.ids)
         if not tests:
             return allowed, {}
@@ -363,7 +363,14 @@ def _standard_log(votes: list[int | None]) -> npt.NDArray[np.float64]:
     return np.where(known, (logarithms - logarithms[known].mean()) / spread, 0.0)
 
 
-def _within(values: npt.NDArray[np.int64], limits: Range) -> npt.NDArray[np.bool_]:
+def _passes_range(values: npt.NDArray[np.int64], limits: Range) -> npt.NDArray[np.bool_]:
+    passes = _within(values, limits)
+    for span in limits.none:
+        passes &= ~_within(values, span)
+    return passes
+
+
+def _within(values: npt.NDArray[np.int64], limits: Span) -> npt.NDArray[np.bool_]:
     passes = np.ones(len(values), dtype=np.bool_)
     if limits.min is not None:
         passes &= values >= limits.min

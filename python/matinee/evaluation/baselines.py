@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 import matinee
-from matinee.encode import ImageEncoder, TextEncoder
+from matinee.encode import image_side, text_side
 from matinee.evaluation.subject import Progress
 from matinee.heads.fit import best_f1_thresholds, fit_exclusive, fit_independent
 from matinee.heads.head import sigmoid
@@ -76,16 +76,14 @@ class Features:
     def plots(self, plots: Sequence[str]) -> Floats:
         """(B, T) unit vectors of whole plots."""
         if new := [plot for plot in dict.fromkeys(plots) if plot not in self._plots]:
-            encoder = matinee.Encoder.load(self._names[0])
-            assert isinstance(encoder, TextEncoder)
+            encoder = text_side(matinee.Encoder.load(self._names[0]))
             self._plots |= zip(new, encoder.encode(new, progress=self._tell), strict=True)
         return np.stack([self._plots[plot] for plot in plots])
 
     def posters(self, posters: Sequence[bytes]) -> Floats:
         """(B, D) features of whole posters squashed to the encoder's square; zeros for one that cannot be read."""
         if new := [poster for poster in dict.fromkeys(posters) if poster not in self._posters]:
-            encoder = matinee.Encoder.load(self._names[1], squash=True)
-            assert isinstance(encoder, ImageEncoder)
+            encoder = image_side(matinee.Encoder.load(self._names[1], squash=True))
             self._posters |= zip(new, encoder.encode(new, progress=self._tell).vectors, strict=True)
         return np.stack([self._posters[poster] for poster in posters])
 

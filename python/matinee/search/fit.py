@@ -29,6 +29,11 @@ _GENRE_SHARE = 0.25  # of what a poster tells of a plot through its genres alone
 _GENRE_PENALTY = 5.0
 _NUM_REQUESTS = 400  # of each kind, for the bound
 _MIN_REQUESTS = 40
+_RIDGE = (
+    "Learned from this catalogue's own pairs of plot and poster, no network trained on captioned images is in it: "
+    "ridge regression from standardised details of posters to centred plot vectors, directly and through genres"
+)
+_OF_ONE_MODEL = "Plots and posters are read by the two halves of one model; each half is centred, nothing is learned."
 _MIN_VALIDATION = 20  # pairs that the curve of `pair_fit` is fitted on
 
 
@@ -53,11 +58,18 @@ class SearchVectors:
 
 
 def fit_space(
-    vectors: SearchVectors, film_ids: Sequence[str], trainable: NDArray[np.bool_], encode: EncodeTexts
+    vectors: SearchVectors,
+    film_ids: Sequence[str],
+    trainable: NDArray[np.bool_],
+    encode: EncodeTexts,
+    *,
+    in_one_space: bool = False,
 ) -> tuple[Space, tuple[Metric, ...], str]:
     """The space, its figures on test films, and a sentence on how it came about.
 
-    film_ids: of each film row; trainable (N,): films it may be learned from; encode: texts as plots were.
+    film_ids: of each film row; trainable (N,): films it may be learned from; encode: texts as plots were;
+    in_one_space: plots and posters come from the two halves of one joint model (CLIP) already, and E is T: the space is
+    then that model's, each half without what all its vectors share (Liang et al., "Mind the gap", 2022).
     """
     whole = vectors.plots[vectors.own_whole]
     text_mean = whole.mean(axis=0) if len(whole) else np.zeros(vectors.plots.shape[1], np.float32)
@@ -84,18 +96,28 @@ def fit_space(
         vectors.plot_film[vectors.own_whole], vectors.poster_film, return_indices=True
     )
     usable = trainable[films]
+    if in_one_space and len(vectors.posters):
+        own = np.eye(vectors.plots.shape[1], dtype=np.float32)
+        space = replace(space, detail_spread=np.ones_like(space.detail_spread), projection=own)
     if int(usable.sum()) < MIN_PAIRS:
+        if space.has_posters_in_joint:
+            return space, (), _OF_ONE_MODEL
         return space, (), f"{int(usable.sum())} films have plot and poster; {MIN_PAIRS} are needed to learn from them."
     parts = parts_of(film_ids[film] for film in films.tolist())
     inputs = (vectors.details[of_poster] - space.detail_mean) / space.detail_spread
     targets = space.text_to_joint(_plots_as_asked(vectors)[of_plot])
-    projection, early, chosen = _ridge(inputs, targets, parts, usable)
-    learned = trainable & (parts_of(film_ids) != "test")
-    by_genre = _genre_path(space, vectors, learned)
-    space = replace(space, projection=projection + by_genre)
+    if space.has_posters_in_joint:
+        projection, early, how = space.projection, space.projection, _OF_ONE_MODEL
+    else:
+        projection, early, chosen = _ridge(inputs, targets, parts, usable)
+        learned = trainable & (parts_of(film_ids) != "test")
+        by_genre = _genre_path(space, vectors, learned)
+        space = replace(space, projection=projection + by_genre)
+        early = early + by_genre
+        how = f"{_RIDGE}; {chosen}."
     validation, test = (parts == "validation") & usable, (parts == "test") & usable
     if validation.sum() >= _MIN_VALIDATION:
-        seen = unit(inputs @ (early + by_genre))
+        seen = unit(inputs @ early)
         fitted = ~validation & ~test & usable
         pairs = pair_scores(targets[validation], seen[validation], targets[fitted], seen[fitted])
         space = space.with_settings(_pair_settings(pairs))
@@ -114,8 +136,7 @@ def fit_space(
             baselines={"chance": (count + 1) / 2 if count else None},
         ),
     )
-    how = "Ridge regression from standardised details of posters to centred plot vectors, directly and through genres"
-    return space, metrics, f"{how}; {chosen}."
+    return space, metrics, how
 
 
 def fit_text_map(plots: Floats) -> Floats:
@@ -212,8 +233,7 @@ def space_card(
     return ModelCard(
         name=CARD_NAME,
         title="Joint space of plots and posters",
-        task="Lets a sentence find posters, and tells requests that no film answers. Learned from this catalogue's own "
-        "pairs of plot and poster; no network trained on captioned images is in it.",
+        task="Lets a sentence find posters, and tells requests that no film answers.",
         demo=demo,
         encoder=encoder,
         data=data,

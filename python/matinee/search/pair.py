@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 PAIR_SLOPE, PAIR_OFFSET = "pair_slope", "pair_offset"
 """Settings of the search space: the logistic curve from a pair's score to its probability."""
 
+_FITS_FROM, _FITS_NOT_UP_TO = 2 / 3, 1 / 3  # one is twice as likely as the other
 _NEAREST = 0.05  # share of the sample that counts as near
 
 
@@ -36,12 +37,21 @@ def pair_fit(store: SearchStore, plot: Floats, poster: Floats) -> PlotPosterFit:
     score = pair_scores(plot[None], poster[None], sample.whole_plots, sample.posters)[0, 0]
     others = pair_scores(plot[None], sample.posters, sample.whole_plots, sample.posters)[0]
     settings = store.space.settings
-    known = PAIR_SLOPE in settings
-    odds = settings.get(PAIR_SLOPE, 0.0) * score + settings.get(PAIR_OFFSET, 0.0)
+    probability = None
+    if PAIR_SLOPE in settings:
+        probability = 1 / (1 + math.exp(-(settings[PAIR_SLOPE] * score + settings.get(PAIR_OFFSET, 0.0))))
     return PlotPosterFit(
-        probability=1 / (1 + math.exp(-odds)) if known else None,
+        fits=verdict_of(probability),
+        probability=probability,
         better_than=float((others < score).mean()),
     )
+
+
+def verdict_of(probability: float | None) -> bool | None:
+    """Whether a poster of that probability fits; None: cannot tell."""
+    if probability is None or _FITS_NOT_UP_TO < probability < _FITS_FROM:
+        return None
+    return probability >= _FITS_FROM
 
 
 def _mean_of_nearest(scores: Floats) -> Floats:

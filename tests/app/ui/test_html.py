@@ -203,6 +203,25 @@ def test_each_verdict_has_its_words(valid: bool | None, words: str) -> None:
     assert shown.startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("fits", "probability", "words"),
+    [
+        (True, 0.91, ("The poster fits the plot", "91 % likely", "better than 83 %")),
+        (False, 0.08, ("does not fit", "8 % likely")),
+        (None, 0.5, ("Cannot tell", "50 % likely", "may settle it")),
+        (None, None, ("Cannot tell", "too few films", "better than 83 %")),
+    ],
+)
+def test_whether_poster_and_plot_fit_is_said_in_words(
+    fits: bool | None, probability: float | None, words: tuple[str, ...]
+) -> None:
+    answer = {"fits": fits, "probability": probability, "better_than": 0.83}
+    shown = Parsed(html.fit_answer(Reply(Call("POST", "/v1/posters/fit", image=b"", form={"plot": "x"}), answer), BASE))
+    for part in words:
+        assert part in shown.text
+    assert ("meter" in shown.of("role")) is (probability is not None)
+
+
 def test_the_film_whose_poster_it_is_opens_from_the_verdict() -> None:
     reasons = [{"code": "near_duplicate", "detail": "It is the poster of Alien (1979).", "film": "movielens:1214"}]
     shown = Parsed(

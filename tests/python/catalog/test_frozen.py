@@ -87,6 +87,7 @@ def test_poster_spans_are_kept(table: FilmTable) -> None:
         ({"genres": {"all": ["Drama", "Science Fiction"]}}, ["movielens:4"], {"genres": 1}),
         ({"genres": {"none": ["Horror", "drama"]}}, ["movielens:2"], {"genres": 1}),
         ({"year": {"min": 1979, "max": 1990}}, ["movielens:1", "movielens:4", "local:5"], {"year": 1}),
+        ({"year": {"none": [{"min": 1979, "max": 1979}, {"min": 1985, "max": 1999}]}}, ["movielens:2"], {"year": 1}),
         ({"runtime": {"max": 120}}, ["movielens:1", "local:5"], {"runtime": 2}),
         ({"runtime": {"max": 120}, "year": {"max": 1980}}, ["movielens:1"], {"runtime": 1}),
         ({"language": ["french", "russian"]}, ["movielens:2", "movielens:4"], {"language": 2}),
@@ -253,12 +254,14 @@ def passes(film: Film, where: Where) -> tuple[bool, set[str]]:
         fits &= all(name.casefold() in names for name in every)
     for fact in ("year", "runtime"):
         limits, value = getattr(where, fact), getattr(film, fact)
-        if limits.min is None and limits.max is None:
+        if limits.min is None and limits.max is None and not limits.none:
             continue
         if value is None:
             unknown.add(fact)
             continue
         fits &= (limits.min is None or value >= limits.min) and (limits.max is None or value <= limits.max)
+        for span in limits.none:
+            fits &= not ((span.min is None or value >= span.min) and (span.max is None or value <= span.max))
     ids = {film.id, *film.aliases}
     if (where.ids.any and not ids & set(where.ids.any)) or ids & set(where.ids.none):
         return False, set()
@@ -281,6 +284,8 @@ def test_random_filters_agree_with_the_slow_twin(tmp_path: Path) -> None:
             document["language"] = {"any": names("FGH"), "none": names("F")}
         if draw.random() < 0.5:
             document["year"] = {"min": draw.choice([None, 1980]), "max": draw.choice([None, 1990])}
+            if draw.random() < 0.5:
+                document["year"] |= {"none": [{"min": 1984, "max": draw.choice([None, 1986])}, {"max": 1970}]}
         if draw.random() < 0.3:
             document |= {"runtime": {"max": 120}, "certificate": {"any": ["pg"]}}
         if draw.random() < 0.3:

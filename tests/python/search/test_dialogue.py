@@ -77,11 +77,56 @@ CONVERSATIONS: list[tuple[Sequence[str], Sequence[str]]] = [
     (["something like Alien", "older"], ["like Alien (1979)", "before 1979"]),
     (["something like Alien", "newer"], ["like Alien (1979)", "from 1980 on"]),
     (["from the 80s", "any year"], []),
+    (["from the 80s or the 90s"], ["1980–1999"]),
+    (["from the 60s or the 80s"], ["1960–1989", "not the 1970s"]),
+    # years that it must not be
+    (["not from the 50s"], ["not the 1950s"]),
+    (["a comedy, but not from the fifties"], ["comedy", "not the 1950s"]),
+    (["nothing from the 80s or 90s"], ["not the 1980s", "not the 1990s"]),
+    (["no 80s films, and no horror"], ["not horror", "not the 1980s"]),
+    (["a western that isn't from the 60s"], ["western", "not the 1960s"]),
+    (["I don't want anything from the early 90s"], ["not 1990–1993"]),
+    (["neither the 70s nor the 80s"], ["not the 1970s", "not the 1980s"]),
+    (["not the 50s but the 60s"], ["1960s", "not the 1950s"]),
+    (["not from 1994"], ["not 1994"]),
+    (["anything except 1994 and 1995"], ["not 1994", "not 1995"]),
+    (["not between 1950 and 1965"], ["not 1950–1965"]),
+    (["nothing before 1990"], ["from 1990 on"]),
+    (["nothing before the 90s"], ["from 1990 on"]),
+    (["no films from before 1990"], ["from 1990 on"]),
+    (["not older than 1990"], ["from 1990 on"]),
+    (["nothing newer than 1990"], ["before 1991"]),
+    (["nothing after 1990"], ["before 1991"]),
+    (["nothing before 1950 or after 1970"], ["1950–1970"]),
+    (["nothing from 1990 on"], ["before 1990"]),
+    (["nothing since the 90s"], ["before 1990"]),
+    (["nothing from the last ten years"], ["before 2005"]),
+    (["nothing recent"], ["before 2010"]),
+    (["no old films"], ["from 1970 on"]),
+    (["no classics"], ["from 1970 on"]),
+    (["something like Alien", "nothing older"], ["like Alien (1979)", "from 1979 on"]),
+    (["something like Alien", "nothing newer than 1990, not older"], ["like Alien (1979)", "1979–1990"]),
+    (["from the 80s", "not from the 80s"], ["not the 1980s"]),
+    (["not from the 80s", "from the 80s after all"], ["1980s"]),
+    (["before 1990", "not from the 50s"], ["before 1990", "not the 1950s"]),
+    (["not from the 50s", "before 1990"], ["before 1990", "not the 1950s"]),
+    (["not from the 50s", "any year"], []),
+    (["not from the 50s", "forget not the 1950s"], []),
     # minutes
     (["under two hours"], ["at most 120 min"]),
     (["an hour and a half at most", "at least 60 minutes"], ["60–90 min"]),
     (["less than 1h40"], ["at most 100 min"]),
     (["a western, not too long"], ["western", "at most 100 min"]),
+    (["no longer than two hours"], ["at most 120 min"]),
+    (["nothing longer than two hours"], ["at most 120 min"]),
+    (["nothing over 2h"], ["at most 120 min"]),
+    (["not shorter than 90 minutes"], ["at least 90 min"]),
+    (["nothing under an hour and a half"], ["at least 90 min"]),
+    (["not under 90 minutes or over two hours"], ["90–120 min"]),
+    (["not 100-120 minutes"], ["not 100–120 min"]),
+    (["not about two hours"], ["not 110–130 min"]),
+    (["nothing long"], ["at most 100 min"]),
+    (["no short films"], ["at least 100 min"]),
     # languages and countries
     (["in French"], ["in French"]),
     (["in French", "in Italian"], ["in Italian"]),
@@ -135,6 +180,42 @@ def test_a_chip_taken_away_and_said_again_is_the_same_chip(demo: Bundle, message
         without = demo.chat("", rest)
         assert chip.id not in [other.id for other in without.chips]
         assert {other.id for other in demo.chat(chip.label, rest).chips} >= {chip.id}, chip.label
+
+
+def test_years_left_out_are_left_out(demo: Bundle) -> None:
+    for message in ("a drama, not from the 50s", "nothing from the 80s or 90s", "no comedies, nothing before 1990"):
+        answer = demo.chat(message, k=60)
+        state = ConversationState.model_validate_json(answer.state.model_dump_json())
+        assert state == answer.state and answer.films
+        for hit in answer.films:
+            assert hit.year is not None
+            if "before" in message:
+                assert hit.year >= 1990
+            else:
+                assert hit.year // 10 * 10 not in ([1950] if "50s" in message else [1980, 1990])
+
+
+def test_taking_away_the_years_keeps_those_left_out_and_the_other_way_round(demo: Bundle) -> None:
+    answer = demo.chat("before 1990, not from the 50s")
+    for chip, kept in zip(answer.chips, ("not the 1950s", "before 1990"), strict=True):
+        rest = without_chip(answer.state.understood, chip)
+        assert [other.label for other in chips(rest, str)] == [kept]
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("no horror films from the 50s", "cannot leave out only some"),
+        ("not the French ones from before 1960", "cannot leave out only some"),
+        ("no French comedies", "cannot leave out only some"),
+        ("no horror under 90 minutes", "cannot leave out only some"),
+        ("no xylophone quartets", "“xylophone quartets”"),
+    ],
+)
+def test_what_cannot_be_left_out_is_said(demo: Bundle, message: str, words: str) -> None:
+    answer = demo.chat(message)
+    assert words in answer.reply
+    assert not [chip for chip in answer.chips if chip.kind in ("genre", "year", "country")]
 
 
 def test_every_answer_keeps_to_its_request(demo: Bundle) -> None:

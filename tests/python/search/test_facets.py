@@ -54,6 +54,14 @@ WISHES: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
     ),
     ("a comedy with Tom Hanks", "", {"genres": {"all": ["Comedy"]}, "people": {"all": ["Tom Hanks"]}}, ()),
     ("a French comedy", "", {"genres": {"all": ["Comedy"]}, "country": {"any": ["France"]}}, ()),
+    (
+        "a comedy, not from the 50s",
+        "",
+        {"genres": {"all": ["Comedy"]}, "year": {"none": [{"min": 1950, "max": 1959}]}},
+        (),
+    ),
+    ("a thriller not older than 1990", "", {"genres": {"all": ["Thriller"]}, "year": {"min": 1990}}, ()),
+    ("a heist, nothing before 1960, not over two hours", "heist", {"year": {"min": 1960}, "runtime": {"max": 120}}, ()),
     ("a western movie, no trains and no dust", "", {"genres": {"all": ["Western"]}}, ("trains", "dust")),
 ]
 
@@ -71,6 +79,7 @@ STORIES = [
     "Latin lovers of the nineties' dance halls",
     "he has no longer any money",
     "my latest drama was a war",
+    "a man who is not from this village and nothing new frightens him",
 ]
 
 

@@ -1,9 +1,10 @@
 """Whether a poster fits a plot, beside a slow obvious twin."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from matinee.search.pair import pair_scores
+from matinee.search.pair import pair_scores, verdict_of
 from matinee.search.store import unit
 
 
@@ -30,3 +31,11 @@ def test_a_plot_that_lies_near_every_poster_wins_nothing_by_it() -> None:
     middle, own = unit(posters.mean(axis=0)), unit(posters[0] + 0.1 * rng.normal(size=8).astype(np.float32))
     scores = pair_scores(np.stack([middle, own]), posters[:1], posters, posters)[:, 0]
     assert scores[1] > scores[0]
+
+
+@pytest.mark.parametrize(
+    ("probability", "fits"),
+    [(None, None), (0.0, False), (1 / 3, False), (0.34, None), (0.5, None), (0.66, None), (2 / 3, True), (1.0, True)],
+)
+def test_a_verdict_needs_odds_of_two_to_one(probability: float | None, fits: bool | None) -> None:
+    assert verdict_of(probability) is fits

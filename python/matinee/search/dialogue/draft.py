@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from matinee.search.dialogue.state import MAX_SEEDS, MAX_TEXTS, Tone, Understood
 from matinee.search.dialogue.words import TONE_WORDS
-from matinee.where import AnyAllNone, AnyNone, Range, Where
+from matinee.where import AnyAllNone, AnyNone, Range, Span, Where
 
 
 class Draft:
@@ -101,14 +101,6 @@ class Draft:
         now = getattr(self.where, kind)
         self._set(kind, AnyNone(any=_less(now.any, name), none=_more(now.none, name)))
 
-    def set_years(self, low: int | None, high: int | None) -> None:
-        """These years; an open end stays where it was, if that is possible."""
-        self.set_range("year", low, high)
-
-    def set_minutes(self, low: int | None, high: int | None) -> None:
-        """So many minutes; an open end stays where it was, if that is possible."""
-        self.set_range("runtime", low, high)
-
     def set_range(self, kind: str, low: int | None, high: int | None) -> None:
         """Years or minutes from now on; an open end stays where it was, if that is possible."""
         now = getattr(self.where, kind)
@@ -116,7 +108,19 @@ class Draft:
             low = now.min
         elif high is None and now.max is not None and now.max >= (low or 0):
             high = now.max
-        self._set(kind, Range(min=low, max=high))
+        none = tuple(span for span in now.none if not _holds(span, low, high))
+        self._set(kind, Range(min=low, max=high, none=none))
+
+    def avoid_range(self, kind: str, low: int | None, high: int | None) -> None:
+        """Not these years or minutes: what lies beyond an open span, or all but a closed one."""
+        now = getattr(self.where, kind)
+        if low is None or high is None:
+            self.set_range(kind, None if high is None else high + 1, None if low is None else low - 1)
+            return
+        new = Span(min=low, max=high)
+        none = (*(span for span in now.none if not _holds(new, span.min, span.max)), new)
+        ends = {} if _holds(new, now.min, now.max) else {"min": now.min, "max": now.max}
+        self._set(kind, Range(**ends, none=none))
 
     def forget(self, kind: str) -> None:
         """Any genre, any year, and so on, again."""
@@ -129,6 +133,13 @@ class Draft:
         self.where = Where.model_validate(
             {**{key: getattr(self.where, key) for key in Where.model_fields}, kind: value}
         )
+
+
+def _holds(span: Span, low: int | None, high: int | None) -> bool:
+    """Whether all from `low` to `high` lies in a span; None: an open end."""
+    return (span.min is None or (low is not None and span.min <= low)) and (
+        span.max is None or (high is not None and high <= span.max)
+    )
 
 
 def _less(names: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from matinee.search.dialogue import read_facets, read_films, read_kinds
+from matinee.search.dialogue import read_facets, read_films, read_kinds, read_spans
 from matinee.search.dialogue.draft import Draft
 from matinee.search.dialogue.scan import Context, Reading, Scan, rule
 from matinee.search.dialogue.state import Understood, without_chip
@@ -34,8 +34,9 @@ _FORGET = r"^(?:forget|drop|remove|leave out|ignore)(?: about)?(?: the)? (?P<lab
 _INSTEAD = r"\b(?:instead|rather|actually|make (?:it|that) an?)\b"
 
 _FACTS = (
-    read_facets.years,
-    read_facets.runtime,
+    read_spans.some_of_a_kind,
+    read_spans.years,
+    read_spans.runtime,
     read_facets.certificate,
     read_facets.languages,
     read_facets.people,

@@ -18,13 +18,14 @@ CUT = " ¦ "
 # Pieces of patterns.
 NOT = (
     r"(?:no(?:t|thing)?|without|w/o|never|except(?: for)?|excluding|minus|apart from|other than|anything but|skip|drop|"
-    r"hide|remove)"
+    r"hide|remove|avoid(?:ing)?)"
 )
 DISLIKE = (
     r"(?:(?:i |we )?(?:do not|don't|dont|did not|didn't|didnt|never)(?: really| much)? "
     r"(?:like|liked|love|loved|want|enjoy|enjoyed)|(?:i |we )?(?:hate|hated|dislike|disliked|can't stand|cannot stand))"
 )
 THING = r"(?:ones?|films?|movies?)"
+OF_THIS = rf"(?: {THING}\b)"
 NUMBER_WORD = "|".join(sorted(NUMBERS, key=len, reverse=True))
 _ORDINAL = rf"(?:{'|'.join(ORDINALS)}|\d{{1,3}}(?:st|nd|rd|th)|last)"
 REFERENCE = (
@@ -70,6 +71,7 @@ class Reading:
     meant: list[int] = field(default_factory=list)  # films of an unclear title: the one taken first, then the others
     unknown_title: bool = False
     unclear_reference: bool = False
+    only_some: list[str] = field(default_factory=list)  # words that turn down some of a kind, which no filter can say
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from matinee.answers import Answer, FilmHit
 from matinee.errors import InvalidArgument
-from matinee.where import AnyAllNone, AnyNone, Range, Where
+from matinee.where import AnyAllNone, AnyNone, Range, Span, Where
 
 Tone = Literal[
     "funnier", "more serious", "darker", "lighter", "scarier", "less scary", "sadder", "happier", "more violent",
@@ -85,8 +85,8 @@ class ConversationState(_Strict):
 class Chip(Answer):
     """One part of the request, to be shown, edited, removed.
 
-    To remove it, take `value` out of the list at `path` of `state.understood`; where the value is a list or a range,
-    take away the key at `path`. To edit it, remove it and send its new words as the message.
+    To remove it, take out of what stands at `path` of `state.understood` what `value` holds: from a list an item, or
+    all items of a list; from a range its keys. To edit it, remove it and send its new words as the message.
     """
 
     id: str = Field(description="Unique in one answer, and the same from turn to turn.")
@@ -138,10 +138,12 @@ def without_chip(understood: Understood, chip: Chip) -> Understood:
     holder = data
     for key in way:
         holder = holder[key]
-    if isinstance(chip.value, str):
-        holder[last] = [value for value in holder[last] if value != chip.value]
+    held = holder[last]
+    if isinstance(held, list):
+        gone = chip.value if isinstance(chip.value, list) else [chip.value]
+        holder[last] = [value for value in held if value not in gone]
     else:
-        del holder[last]
+        holder[last] = {key: value for key, value in held.items() if key not in chip.value}
     return Understood.model_validate(data)
 
 
@@ -161,10 +163,8 @@ def _parts(asked: Understood, label: Callable[[str], str]) -> Iterator[_Part]:
     for words in asked.not_about:
         yield "not_about", "not_about", words, f"no {words}"
     yield from _names("genre", "genres", where.genres, ("{}", "not {}"), str.lower)
-    if where.year != Range():
-        yield "year", "where.year", where.year.model_dump(), years_label(where.year)
-    if where.runtime != Range():
-        yield "runtime", "where.runtime", where.runtime.model_dump(), _runtime_label(where.runtime)
+    yield from _range("year", where.year, years_label)
+    yield from _range("runtime", where.runtime, _runtime_label)
     yield from _names("language", "language", where.language, ("in {}", "not in {}"))
     yield from _names("country", "country", where.country, ("from {}", "not from {}"))
     yield from _names("certificate", "certificate", where.certificate, ("rated {}", "not rated {}"))
@@ -185,7 +185,17 @@ def _names(
         yield kind, f"where.{key}.none", name, unwanted.format(shown(name))
 
 
-def years_label(years: Range) -> str:
+def _range(kind: Literal["year", "runtime"], limits: Range, label: Callable[[Span], str]) -> Iterator[_Part]:
+    """Chips of a range: one for its ends, one for each span left out."""
+    ends = limits.model_dump(include={"min", "max"})
+    if ends != Span().model_dump():
+        yield kind, f"where.{kind}", ends, label(limits)
+    for span in limits.none:
+        the = "the " if label(span).endswith("0s") else ""
+        yield kind, f"where.{kind}.none", span.model_dump(), f"not {the}{label(span)}"
+
+
+def years_label(years: Span) -> str:
     """Years in words: '1990s', '1994', '1985–1995', 'before 1979', 'from 1980 on'."""
     low, high = years.min, years.max
     if low is None:
@@ -197,7 +207,7 @@ def years_label(years: Range) -> str:
     return f"{low}s" if low % 10 == 0 and high == low + 9 else f"{low}–{high}"
 
 
-def _runtime_label(minutes: Range) -> str:
+def _runtime_label(minutes: Span) -> str:
     if minutes.min is None:
         return f"at most {minutes.max} min"
     if minutes.max is None:

@@ -99,7 +99,7 @@ class Dialogue:
         found = self._search(asked, skipped, k)
         new_chips = chips(asked, self._label)
         question = self._question(asked, new_chips, found, reading)
-        reply = self._reply(message, new_chips, found, reading)
+        reply = self._reply(message, before.understood, new_chips, found, reading)
         after = ConversationState(
             understood=asked, shown=tuple(film.id for film in found.films), skipped=tuple(skipped[-MAX_SKIPPED:])
         )
@@ -295,7 +295,7 @@ class Dialogue:
 
     # Words
 
-    def _reply(self, message: str, parts: Sequence[Chip], found: _Found, reading: Reading) -> str:
+    def _reply(self, message: str, before: Understood, parts: Sequence[Chip], found: _Found, reading: Reading) -> str:
         sentences = []
         if reading.restart:
             sentences.append("Starting over.")
@@ -303,6 +303,15 @@ class Dialogue:
             sentences.append(f"I take you to mean {self._films.films(reading.meant[:1])[0].label}.")
         if reading.unknown_title:
             sentences.append("No film of that title is in this catalogue, so I go by its words.")
+        sentences += [
+            f"I cannot leave out only some of a kind (“{words}”): name the kind or the time alone."
+            for words in reading.only_some
+        ]
+        sentences += [
+            f"No film here is known by “{words}”, so leaving that out changes nothing."
+            for words in reading.understood.not_about
+            if words not in before.not_about and not self._films.holding(words)
+        ]
         if reading.unclear_reference:
             sentences.append("I cannot tell which film you point at; its number on the wall would do.")
         elif message.strip() and not reading.changed and not reading.more and parts:
