@@ -14,9 +14,9 @@ namespace matinee::ann {
 namespace {
 
 constexpr std::size_t kQueriesPerBlock = 256;  // share the codes of each centre
-constexpr std::size_t kFewQueries = 4;         // for which rows are not worth turning into tiles
 constexpr std::size_t kRowsPerPart = 4096;     // of picked ones
 constexpr std::size_t kPickAhead = 8;          // rows that are fetched ahead while rows are picked
+constexpr std::size_t kSiftedShare = 8;        // one row of so many at least is allowed where sketches are compared
 constexpr std::size_t kNearestFirst = 32;      // partitions that are looked at in their order
 constexpr std::size_t kTilesPerStep = 4;       // their products stay in the first-level cache
 
@@ -97,6 +97,9 @@ class Candidates {
   std::vector<Candidate> kept_;
 };
 
+// An index opened with the fast check may hold any row number.
+bool allows(const RowFilter& filter, std::uint32_t row) { return row < filter.num_rows() && filter.allows(row); }
+
 // Rows that are compared one after the other: those of a partition, or picked ones.
 struct Part {
   std::size_t num_rows = 0;
@@ -146,9 +149,10 @@ class GroupSearch {
     candidates_[query].saw(part.num_rows);
   }
 
-  // Looks at those rows of a partition that may be among the best by their sketches (Note [Sketches]). Their codes are
-  // fetched while the sketches of the next call are compared, so look_at_waiting() comes last.
-  void sift(std::uint32_t partition, std::uint32_t next, const SketchedQuery& sketched, std::size_t query) {
+  // Looks at those allowed rows of a partition that may be among the best by their sketches (Note [Sketches]). Their
+  // codes are fetched while the sketches of the next call are compared, so look_at_waiting() comes last.
+  void sift(std::uint32_t partition, std::uint32_t next, const SketchedQuery& sketched, const RowFilter* filter,
+            std::size_t query) {
     const Partition& rows = index_.table[partition];
     const Partition& coming = index_.table[index_.table[next].num_rows > 0 ? next : partition];
     const std::size_t num_tiles = num_sketch_tiles(rows.num_rows);
@@ -172,12 +176,18 @@ class GroupSearch {
     waiting_.resize(rows.num_rows);
     waiting_.resize(kernels_.collect(call, scores_.data(), waiting_.data()));
     waiting_in_ = partition;
+    std::size_t num_allowed = rows.num_rows;
+    if (filter != nullptr) {
+      std::erase_if(waiting_, [&](std::uint32_t slot) { return !allows(*filter, rows.rows[slot]); });
+      num_allowed = 0;
+      for (std::size_t slot = 0; slot < rows.num_rows; ++slot) num_allowed += allows(*filter, rows.rows[slot]) ? 1 : 0;
+    }
     const std::size_t half = index_.padded / 2;
     for (const std::uint32_t slot : waiting_) {
       for (std::size_t at = 0; at < half; at += 64) __builtin_prefetch(rows.high + slot * half + at);
       __builtin_prefetch(rows.steps + slot);
     }
-    candidates_[query].saw(rows.num_rows);
+    candidates_[query].saw(num_allowed);
   }
 
   void look_at_waiting(std::size_t query) {
@@ -350,16 +360,14 @@ void pick_allowed(const PartitionedView& index, std::uint32_t partition, const R
   std::vector<Place> places = std::move(picked.places);
   places.clear();
   for (std::uint32_t slot = 0; slot < rows.num_rows; ++slot) {
-    const std::uint32_t row = rows.rows[slot];
-    // An index opened with the fast check may hold anything.
-    if (row < filter.num_rows() && filter.allows(row)) places.push_back({partition, slot});
+    if (allows(filter, rows.rows[slot])) places.push_back({partition, slot});
   }
   pick(index, std::move(places), picked);
 }
 
 // How many allowed rows a query shall see: the share of them that the probed partitions are of all.
-std::size_t rows_wanted(const PartitionedView& index, const RowFilter* filter, const ProbeOptions& options) {
-  const std::size_t allowed = filter == nullptr ? index.num_rows : filter->num_allowed();
+std::size_t rows_wanted(const PartitionedView& index, const RowFilter& filter, const ProbeOptions& options) {
+  const std::size_t allowed = filter.num_allowed();
   const std::size_t num_partitions = std::max<std::size_t>(1, index.table.size());
   const std::size_t share = allowed * std::min(options.num_probes, num_partitions) / num_partitions;
   return std::min(allowed, std::max(options.k, share));
@@ -370,36 +378,24 @@ std::size_t rows_wanted(const PartitionedView& index, const RowFilter* filter, c
 // far ones are nearest. Then all that are allowed are compared.
 bool is_against_the_grain(std::size_t num_seen, std::size_t num_wanted) { return num_seen * 2 < num_wanted; }
 
+// Where so few rows are allowed that most sketches would be compared for nothing, allowed rows are picked instead.
+bool is_worth_sifting(const PartitionedView& index, const RowFilter* filter) {
+  return is_sketched(index.padded) && (filter == nullptr || filter->num_allowed() * kSiftedShare >= index.num_rows);
+}
+
 // Partitions in the order of their nearness, for one query.
 void probe_one(GroupSearch& group, const PartitionedView& index, const TwoLevelQueries& queries, std::size_t first,
                std::size_t query, const RowFilter* filter, const ProbeOptions& options) {
   const TileKernels& kernels = tile_kernels_for(isa_level());
   const std::size_t num_partitions = index.table.size();
+  const std::size_t num_probes = std::min(options.num_probes, num_partitions);
   std::vector<float> scores(num_partitions);
   score_centers(index.centers, index.padded, index.metric, queries, first + query, 1, scores.data());
-  // Under a filter it may go on behind those that are asked for.
-  const bool limited = filter == nullptr && options.num_probes < num_partitions;
-  const std::size_t count = limited ? options.num_probes : num_partitions;
-  const bool sketched_first = limited && is_sketched(index.padded);
+  const bool sifted = num_probes < num_partitions && is_worth_sifting(index, filter);
   // The nearest show which scores are worth a look, and the others may come as they are.
-  const auto order =
-      best_partitions(kernels, scores.data(), num_partitions, count, sketched_first ? kNearestFirst : count);
-  if (sketched_first) {
-    const SketchedQuery sketched(queries, first + query);
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      group.sift(order[i], order[std::min(i + 1, order.size() - 1)], sketched, query);
-    }
-    group.look_at_waiting(query);
-    return;
-  }
-  std::size_t wanted = rows_wanted(index, filter, options);
+  auto order = best_partitions(kernels, scores.data(), num_partitions, num_probes, sifted ? kNearestFirst : num_probes);
   PickedRows picked;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const std::size_t num_seen = group.candidates(query).num_seen();
-    if (filter != nullptr && i == options.num_probes && is_against_the_grain(num_seen, wanted)) {
-      wanted = filter->num_allowed();
-    }
-    if (i >= options.num_probes && num_seen >= wanted) break;
+  const auto look_at = [&](std::size_t i) {
     if (i + 1 < order.size()) {
       const Partition& next = index.table[order[i + 1]];
       for (std::size_t at = 0; at < 1024; at += 64) __builtin_prefetch(next.high + at);
@@ -410,7 +406,23 @@ void probe_one(GroupSearch& group, const PartitionedView& index, const TwoLevelQ
       pick_allowed(index, order[i], *filter, picked);
       group.look(group.part_of(picked, 0, picked.places.size()), query);
     }
+  };
+  if (sifted) {
+    const SketchedQuery sketched(queries, first + query);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      group.sift(order[i], order[std::min(i + 1, order.size() - 1)], sketched, filter, query);
+    }
+    group.look_at_waiting(query);
+  } else {
+    for (std::size_t i = 0; i < order.size(); ++i) look_at(i);
   }
+  if (filter == nullptr) return;
+  std::size_t wanted = rows_wanted(index, *filter, options);
+  const Candidates& candidates = group.candidates(query);
+  if (is_against_the_grain(candidates.num_seen(), wanted)) wanted = filter->num_allowed();
+  if (candidates.num_seen() >= wanted) return;
+  order = best_partitions(kernels, scores.data(), num_partitions, num_partitions, num_partitions);
+  for (std::size_t i = num_probes; i < num_partitions && candidates.num_seen() < wanted; ++i) look_at(i);
 }
 
 // Many queries: each partition is looked at once, for all the queries that it is near to.
@@ -456,7 +468,7 @@ void probe_many(GroupSearch& group, const PartitionedView& index, const TwoLevel
 // Lets those of many queries look everywhere that probing has shown too few allowed rows.
 void search_farther(GroupSearch& group, const PartitionedView& index, const RowFilter& filter,
                     const ProbeOptions& options) {
-  const std::size_t wanted = rows_wanted(index, &filter, options);
+  const std::size_t wanted = rows_wanted(index, filter, options);
   std::vector<std::uint32_t> again;
   for (std::uint32_t q = 0; q < group.count(); ++q) {
     const std::size_t num_seen = group.candidates(q).num_seen();

@@ -38,6 +38,8 @@ struct PickedRows {
 };
 void pick(const PartitionedView& index, std::vector<Place> places, PickedRows& picked);
 
+inline constexpr std::size_t kFewQueries = 4;  // that are asked one by one; more go through the index together
+
 // Which rows a query may find: all (neither set), those of a bitmap by row number, or those that were picked.
 struct PartitionFilter {
   const RowFilter* bits = nullptr;

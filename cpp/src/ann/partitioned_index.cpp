@@ -7,6 +7,7 @@
 
 #include "ann/admission.h"
 #include "ann/picked_tiles.h"
+#include "ann/sketches.h"
 #include "matinee/core/error.h"
 #include "matinee/core/thread_pool.h"
 
@@ -20,6 +21,7 @@ constexpr double kCostOfPicking = 60;       // finding an allowed row and puttin
 constexpr double kCostOfRow = 4;            // comparing a row or a centre with a query
 constexpr double kCostOfScatteredRow = 12;  // comparing one of few allowed rows of a partition
 constexpr double kCostOfTest = 2;           // asking a bitmap for a row
+constexpr double kCostOfSiftedRow = 5;      // comparing the sketch of one, and of few the codes
 // Comparing all allowed rows finds all that there is to find, so it may cost a little more.
 constexpr double kPreferencePicking = 1.5;
 // Turning rows into tiles takes longer than picking their high codes, and reading them takes more memory.
@@ -106,14 +108,17 @@ TwoLevelQueries PartitionedIndex::coded(MatrixView<const float> vectors, const c
 }
 
 // How a search under a filter goes: the allowed rows are compared one after the other, or their bitmap goes along with
-// the search for near partitions.
+// the search for near partitions. A prepared one may have both: rows for many queries together, the bitmap for few.
 struct PartitionedIndex::FilterWay {
   std::shared_ptr<const Moment> moment;  // that it is for
   std::optional<PickedTiles> tiles;
   std::optional<PickedRows> picked;
   std::optional<RowFilter> bits;
 
-  PartitionFilter filter() const { return {bits ? &*bits : nullptr, picked ? &*picked : nullptr}; }
+  PartitionFilter filter(bool prefers_bits) const {
+    const RowFilter* const bitmap = bits ? &*bits : nullptr;
+    return {bitmap, picked && !(prefers_bits && bitmap != nullptr) ? &*picked : nullptr};
+  }
 };
 
 // Remembers ids, and the way for the moment at which it was last used.
@@ -172,6 +177,16 @@ ProbeOptions PartitionedIndex::probe_options(const Moment& moment, const SearchO
           std::clamp<std::size_t>(num_probes, 1, num_partitions)};
 }
 
+bool PartitionedIndex::is_better_sifted(const Moment& moment, const ProbeOptions& probe,
+                                        std::size_t num_allowed) const {
+  if (!is_sketched(padded_) || probe.num_probes >= moment.table.size()) return false;
+  const auto num_partitions = static_cast<double>(moment.table.size());
+  const double share = static_cast<double>(probe.num_probes) / num_partitions;
+  const double by_sifting =
+      num_partitions * kCostOfRow + share * static_cast<double>(moment.num_rows) * kCostOfSiftedRow;
+  return by_sifting < static_cast<double>(num_allowed) * kCostOfRow;
+}
+
 void PartitionedIndex::choose_way(const Moment& moment, std::vector<std::uint32_t> rows, const ProbeOptions& probe,
                                   double num_sharing, FilterWay& way) const {
   const auto allowed = static_cast<double>(rows.size());
@@ -180,11 +195,12 @@ void PartitionedIndex::choose_way(const Moment& moment, std::vector<std::uint32_
   const double by_picking = allowed * (kCostOfPicking / num_sharing + kCostOfRow);
   const double by_probing = num_partitions * kCostOfRow + share * (static_cast<double>(moment.num_rows) * kCostOfTest +
                                                                    allowed * kCostOfScatteredRow);
-  if (by_probing * kPreferencePicking < by_picking) {
+  const bool is_probed = by_probing * kPreferencePicking < by_picking;
+  if (is_probed || is_better_sifted(moment, probe, rows.size())) {
     way.bits.emplace(moment.num_rows);
     for (const std::uint32_t row : rows) way.bits->allow(row);
-    return;
   }
+  if (is_probed) return;
   std::sort(rows.begin(), rows.end());
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
   std::vector<Place> places;
@@ -254,7 +270,9 @@ Neighbors PartitionedIndex::search(MatrixView<const float> queries, const Search
       if (way.tiles) {
         search_tiles(view, coded, begin, *way.tiles, probe.k, found);
       } else {
-        search_partitions(view, coded, begin, way.filter(), probe, found);
+        const bool sifted =
+            found.size() <= kFewQueries && way.picked && is_better_sifted(*now, probe, way.picked->places.size());
+        search_partitions(view, coded, begin, way.filter(sifted), probe, found);
       }
       for (std::size_t q = 0; q < found.size(); ++q) {
         const std::size_t row = start + begin + q;

@@ -74,6 +74,9 @@ class PartitionedIndex final : public Index {
   static std::shared_ptr<const Moment> moment_of(std::shared_ptr<const IndexFile> file);
   std::shared_ptr<const Moment> moment() const noexcept;
   PartitionedView view_of(const Moment& moment) const;
+  // Whether few queries had better compare sketches of near partitions, and leave out what is not allowed, than all of
+  // so many picked rows.
+  bool is_better_sifted(const Moment& moment, const ProbeOptions& probe, std::size_t num_allowed) const;
   // How a search under these rows goes, in the fewest steps; `num_sharing` searches will share what is made here.
   // REQUIRES: directory_mutex_ is held.
   void choose_way(const Moment& moment, std::vector<std::uint32_t> rows, const ProbeOptions& probe, double num_sharing,

@@ -294,6 +294,34 @@ TEST(PartitionedIndex, QueriesOneByOneFindAsMuchAsTogetherWhateverTheSignsAreWor
   }
 }
 
+TEST(PartitionedIndex, QueriesOneByOneFindAsMuchAsTogetherUnderAFilter) {
+  const Matrix rows = clustered(6000, 96, 24, 1.0F);
+  const Matrix queries = clustered(150, 96, 25, 1.0F);
+  for (const Metric metric : {Metric::kCosine, Metric::kInnerProduct, Metric::kL2}) {
+    const auto index = build(rows, metric);
+    const auto twin = build_exact(rows, metric);
+    for (const std::size_t step : {2U, 3U, 8U, 9U, 50U}) {
+      RowFilter every(6000);
+      for (std::size_t row = 0; row < 6000; row += step) every.allow(row);
+      SearchOptions options;
+      options.filters = {&every, 1};
+      const auto truth = twin->search(queries.view(), options);
+      options.num_probes = index->num_partitions() / 2;
+      const double together = recall(index->search(queries.view(), options), truth);
+      const auto prepared = index->prepare(every);
+      SearchOptions by_prepared;
+      by_prepared.prepared = prepared.get();
+      by_prepared.num_probes = options.num_probes;
+      for (const SearchOptions& way : {options, by_prepared}) {
+        const Neighbors found = one_by_one(*index, queries, way);
+        EXPECT_GE(recall(found, truth), together - 0.01) << step << ' ' << metric_name(metric);
+        EXPECT_EQ(found.counts, truth.counts);
+        for (const std::int64_t id : found.ids) ASSERT_TRUE(every.allows(static_cast<std::size_t>(id)));
+      }
+    }
+  }
+}
+
 TEST(PartitionedIndex, CalibratingWithOtherQueriesLooksFarther) {
   const Matrix rows = clustered(5000, 64, 13, 0.3F);
   Matrix queries = clustered(200, 64, 14, 3.0F);  // far from all rows
