@@ -19,11 +19,11 @@ from matinee.bundle.poster_view import Pixels, poster_view
 from matinee.catalog.film import Film
 from matinee.errors import MatineeError
 from matinee.genre.experts import Experts
-from matinee.genre.train import LabelledFilms
+from matinee.genre.train import LabelledFilms, TrainedGenres
 from matinee.heads import Head, ModelCard
 from matinee.posters.train import Again, PosterImages
 from matinee.posters.views import altered_other, altered_poster, piece_of_poster
-from matinee.search.fit import SearchVectors
+from matinee.search.fit import SearchVectors, ToldGenres
 from matinee.search.request import combine
 
 Floats = NDArray[np.float32]
@@ -104,6 +104,18 @@ def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:
         has_plot=has_plot[kept],
         texts=[film.plot or "" for film in films],
     )
+
+
+def told_genres(material: Material, labelled: LabelledFilms, genres: TrainedGenres) -> ToldGenres | None:
+    """What the heads say of the films that they could be trained on; None unless they read plots and posters."""
+    if set(genres.told) != {"plot", "poster"}:
+        return None
+    kept = np.isin([film.id for film in material.films], labelled.ids)
+    by_film = {}
+    for source, told in genres.told.items():
+        by_film[source] = np.zeros((len(kept), told.shape[1]), np.float32)
+        by_film[source][kept] = told
+    return ToldGenres(by_film["plot"], by_film["poster"])
 
 
 @dataclass(frozen=True)

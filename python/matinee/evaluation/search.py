@@ -294,7 +294,7 @@ def _posters(subject: Subject) -> list[Row] | str:
     systems = {_OURS: _own_places(ours), "ridge": _own_places(plain), "chance": chance}
     rows = _place_rows(subject, POSTERS, systems, (10,))
     sample = bundle.search_store.sample
-    pairs = pair_scores(plots, posters, sample.whole_plots, sample.posters).astype(np.float32)
+    pairs = pair_scores(plots, posters, sample.pair_plots, sample.pair_posters).astype(np.float32)
     return [*rows, _true_against_random(subject, pairs, plain)]
 
 
