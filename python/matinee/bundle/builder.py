@@ -246,7 +246,7 @@ class _Job:
         image = described(self.encoders, "image")
         text = described(self.encoders, "text")
         provenance = Provenance(data, {"poster": image, "plot": text, "both": f"{image}; {text}"}, self.source.demo)
-        labelled = labelled_films(material, vectors)
+        labelled = labelled_films(material.films, material.trainable, vectors)
         genres = train_genres(
             labelled,
             provenance,
@@ -273,7 +273,7 @@ class _Job:
             names += [save_head(folder, head, None) for head in more]
             learned = sorted(key for key in material.negatives if part_of(key) != "test")
             (folder / LEARNED_IMAGES).write_text(json.dumps(learned, indent=0), encoding="utf-8")
-        return names, missing, told_genres(material, labelled, genres)
+        return names, missing, told_genres(material.films, labelled, genres)
 
     def _index(
         self, folder: Path, films: FilmTable, material: Material, vectors: SearchVectors, told: ToldGenres | None

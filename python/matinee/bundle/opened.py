@@ -340,6 +340,11 @@ class Bundle:
         self._same_process()
         return self._encoders.features(see("poster_features: poster", poster))
 
+    def poster_details(self, poster: ImageLike) -> NDArray[np.float32]:
+        """(E,) of a poster: what genres and the joint space read. Raises what decoding the image raises."""
+        self._same_process()
+        return self._encoders.details(see("poster_details: poster", poster))
+
     def joint_vector(self, *, plot: str | None = None, poster: ImageLike | None = None) -> NDArray[np.float32]:
         """(J,) of a plot or of a poster: the cosine of two tells how well they fit each other.
 

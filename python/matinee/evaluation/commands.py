@@ -30,7 +30,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--tuned", type=Path, metavar="FOLDER", help="a network that tune-posters wrote, to stand beside ours"
     )
     parser.add_argument(
-        "--learning-curve", action="store_true", help="measure genre recipes fitted on fewer films, too"
+        "--learning-curve", action="store_true", help="measure what is fitted on fewer films, too (minutes)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.set_defaults(run=_evaluate)

@@ -33,7 +33,8 @@ def evaluate(
 
     protocols: names of `PROTOCOLS`, or 'all'. test: a films.toml of films and images outside the bundle; without it,
     the films that the bundle's own split held back. tuned: the folder of a network that `matinee tune-posters`
-    wrote, to be asked about posters, too. learning_curve: whether to measure recipes fitted on fewer films as well.
+    wrote, to be asked about posters, too. learning_curve: whether to measure what is fitted on fewer films as well:
+    genre recipes, and all that finds posters by plots, which takes as long as two builds.
     Raises InvalidArgument for an unknown protocol, and what opening the bundle and reading the source raise.
     """
     names = list(PROTOCOLS) if "all" in protocols else list(dict.fromkeys(protocols))

@@ -144,6 +144,14 @@ def evaluate_search(subject: Subject) -> Findings:
         notes.append(found)
     else:
         rows += found
+    if subject.learning_curve:
+        # Fitting needs what a build needs; measuring alone does not.
+        from matinee.evaluation.learning_curve import learning_curve  # noqa: PLC0415
+
+        if isinstance(found, str):
+            notes.append("No learning curve: there is nothing to measure it with.")
+        else:
+            tables.append(learning_curve(subject.bundle, subject.progress))
     section = Section(
         name=NAME,
         title="Search",

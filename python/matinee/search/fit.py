@@ -126,7 +126,7 @@ def fit_space(
         return space, (), f"{int(usable.sum())} films have plot and poster; {MIN_PAIRS} are needed to learn from them."
     parts = parts_of(film_ids[film] for film in films.tolist())
     inputs = (vectors.details[of_poster] - space.detail_mean) / space.detail_spread
-    targets = space.text_to_joint(_plots_as_asked(vectors)[of_plot])
+    targets = space.text_to_joint(plots_as_asked(vectors)[of_plot])
     if space.has_posters_in_joint:
         projection, early, how = space.projection, space.projection, _OF_ONE_MODEL
     else:
@@ -282,7 +282,7 @@ def space_card(
     )
 
 
-def _plots_as_asked(vectors: SearchVectors) -> Floats:
+def plots_as_asked(vectors: SearchVectors) -> Floats:
     """(films with plots, T): the vector of each plot as a request's is made (`request.text_vector`)."""
     rows = np.flatnonzero(vectors.own_whole)
     asked = vectors.plots[rows].copy()
