@@ -89,7 +89,7 @@ def _fitted(
     trainable = test | np.isin(ids, learned)
     labelled = labelled_films(films, {ids[row] for row in np.flatnonzero(trainable)}, vectors)
     genres = train_genres(labelled, Provenance({}, dict.fromkeys(EVIDENCE, ""), demo=False))
-    space, _, _ = fit_space(vectors, ids, trainable, encode, told_genres(films, labelled, genres))
+    space, _, _ = fit_space(vectors, ids, trainable, encode, told=told_genres(films, labelled, genres))
     rows, of_plot, of_poster = np.intersect1d(
         vectors.plot_film[vectors.own_whole], vectors.poster_film, return_indices=True
     )

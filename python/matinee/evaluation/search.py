@@ -148,8 +148,9 @@ def evaluate_search(subject: Subject) -> Findings:
         # Fitting needs what a build needs; measuring alone does not.
         from matinee.evaluation.learning_curve import learning_curve  # noqa: PLC0415
 
-        if isinstance(found, str):
-            notes.append("No learning curve: there is nothing to measure it with.")
+        names = {entry.name for entry in subject.bundle.manifest.models.values()}
+        if isinstance(found, str) or len(names) == 1:
+            notes.append("No learning curve: no space of plots and posters was learned, or nothing can measure it.")
         else:
             tables.append(learning_curve(subject.bundle, subject.progress))
     section = Section(
