@@ -5,6 +5,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 DATA ?=
+# What make evaluate and make bench-product measure, and films to measure with.
+BUNDLE ?=
+TEST ?=
+DEMO_BUNDLE := build/demo.bundle
 # Seconds each fuzz target runs for.
 FUZZ_SECONDS ?= 60
 # Test processes at a time; the default suits two cores.
@@ -35,7 +39,7 @@ else
 system = scripts/install_system.sh
 endif
 
-.PHONY: help demo test test-full build lint format docs stubs fuzz bench-encode bench-ann clean system-build system-test system-full
+.PHONY: help demo test test-full build lint format docs stubs fuzz evaluate bench-product bench-encode bench-ann clean system-build system-test system-full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -67,6 +71,14 @@ stubs: $(STAMPS)/test ## write the type stubs of the extension modules again
 
 fuzz: system-full ## every fuzz target for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run_fuzz.sh
+
+evaluate: $(STAMPS)/demo ## measure the demo's bundle, or BUNDLE=…, on films held back, or TEST=films.toml; writes a report beside it
+	@$(if $(BUNDLE),,test -e $(DEMO_BUNDLE) || $(VENV)/matinee build --source python/matinee/catalog/demo/films.toml --out $(DEMO_BUNDLE))
+	@$(VENV)/matinee evaluate --bundle "$(or $(BUNDLE),$(DEMO_BUNDLE))" $(if $(TEST),--test "$(TEST)")
+
+bench-product: $(STAMPS)/demo ## what one answer takes: genres, poster check, discovery, chat; BUNDLE=… names the bundle
+	@$(if $(BUNDLE),,echo "bench-product: name a bundle: make bench-product BUNDLE=films.bundle" && exit 1)
+	@$(VENV)/python -m benchmarks.bench_product "$(BUNDLE)" --out benchmarks/results/product.json --markdown docs/benchmarks/product.md
 
 bench-encode: $(STAMPS)/bench ## encoding beside torch, ONNX Runtime and OpenVINO; BENCH_ENCODE="--sentences 20000 --posters 8124" for all
 	@$(VENV)/python -m benchmarks.bench_encode --out benchmarks/results/encode.json \

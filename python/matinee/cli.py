@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_build(subparsers)
     _add_bundle(subparsers)
     _add_tag(subparsers)
+    _add_tune_posters(subparsers)
     model_commands.add(subparsers)
     evaluation_commands.add(subparsers)
     for entry in sorted(entry_points(group=_GROUP), key=lambda entry: entry.name):
@@ -114,6 +115,44 @@ def _build(args: argparse.Namespace) -> int:
     problems = ", ".join(f"{count} {name}" for name, count in result.report.counts().most_common())
     if problems:
         print(f"reported: {problems}; see {result.path / 'build_report.md'}")
+    return 0
+
+
+# tune-posters
+
+
+def _add_tune_posters(subparsers: argparse._SubParsersAction[Any]) -> None:
+    parser = subparsers.add_parser(
+        "tune-posters",
+        help="fine-tune the poster encoder's last blocks on a bundle's genres (needs matinee[train])",
+        description="Writes a network of its own as a model folder; `matinee evaluate --tuned FOLDER` measures it.",
+    )
+    parser.add_argument("--bundle", required=True, type=Path, metavar="BUNDLE", help="whose films it learns from")
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model folder to write")
+    parser.add_argument("--blocks", type=int, metavar="N", help="how many of the last blocks learn")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the films, of which the best is kept")
+    parser.add_argument("--rate", type=float, metavar="X", help="learning rate of the blocks")
+    parser.set_defaults(run=_tune_posters)
+
+
+def _tune_posters(args: argparse.Namespace) -> int:
+    from matinee.bundle import open_bundle  # noqa: PLC0415
+    from matinee.progress import ProgressDisplay  # noqa: PLC0415
+
+    try:
+        from matinee.genre.finetune import LabelledPosters, Tuning, fine_tune  # noqa: PLC0415
+
+        with ProgressDisplay(sys.stderr) as progress:
+            chosen = {"blocks": args.blocks, "epochs": args.epochs, "rate": args.rate}
+            tuning = Tuning(**{name: value for name, value in chosen.items() if value is not None})
+            bundle = open_bundle(args.bundle)
+            model = bundle.manifest.models["image"].name
+            films = LabelledPosters.of(bundle)
+            tuned = fine_tune(films, args.out, image_model=model, tuning=tuning, progress=progress)
+    except ImportError as error:
+        raise InvalidArgument(f"tune-posters: needs {error.name or error}; install matinee[train]") from error
+    scores = ", ".join(f"{score:.3f}" for score in tuned.scores)
+    print(f"{tuned.path}: mAP on validation films, epoch by epoch: {scores}")
     return 0
 
 

@@ -93,7 +93,7 @@ def test_plots_and_posters_lie_in_clip_s_space_each_half_centred(bundle: Bundle,
 
 def test_a_poster_fits_a_plot_by_their_cosine_there(bundle: Bundle) -> None:
     store = bundle.search_store
-    plots, posters = store.sample.whole_plots, store.sample.posters
+    plots, posters = store.sample.pair_plots, store.sample.pair_posters
     films = [film for film in bundle.films() if film.plot and film.has_poster][:4]
     for film, other in pairwise(films):
         plot, poster = bundle.joint_vector(plot=film.plot), bundle.joint_vector(poster=bundle.poster(other.id)[0])

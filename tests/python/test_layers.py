@@ -102,11 +102,13 @@ def python_violations(path: str, source: str) -> list[str]:
         found += refuse("the package never imports the application above it", "matinee.app", "app")
         # torchscript.py loads pip's torch where the build was told to stand on it (MATINEE_TORCH=python); export.py
         # is for people who have trained with it, and imports it in the functions they call.
-        # fusion_networks.py trains rows to compare with, where PyTorch happens to be there.
+        # fusion_networks.py trains rows to compare with, where PyTorch happens to be there; finetune.py is for whoever
+        # installs the extra `train`.
         rooms = {
             ("torchscript.py",): ("torch",),
             ("models", "export.py"): ("torch", "transformers"),
             ("evaluation", "fusion_networks.py"): ("torch",),
+            ("genre", "finetune.py"): ("torch",),
         }
         torch_room = rooms.get(parts[2:], ())
         found += refuse("no torch in the product", "torch", "transformers", "torchvision", allow=torch_room)

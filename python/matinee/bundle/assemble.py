@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from matinee.bundle.poster_view import Pixels, poster_view
 from matinee.catalog.film import Film
 from matinee.errors import MatineeError
 from matinee.genre.experts import Experts
-from matinee.genre.train import LabelledFilms
+from matinee.genre.train import LabelledFilms, TrainedGenres
 from matinee.heads import Head, ModelCard
 from matinee.posters.train import Again, PosterImages
 from matinee.posters.views import altered_other, altered_poster, piece_of_poster
-from matinee.search.fit import SearchVectors
+from matinee.search.fit import SearchVectors, ToldGenres
 from matinee.search.request import combine
 
 Floats = NDArray[np.float32]
@@ -61,11 +61,11 @@ def search_vectors(
         poster_film=np.array(rows, np.int64),
         posters=np.ascontiguousarray(seen[:, :image_dimension]),
         details=np.ascontiguousarray(seen[:, width // 2 :]),  # behind the whole view
-        genres=_genre_table(material.films),
+        genres=genre_table(material.films),
     )
 
 
-def _genre_table(films: Sequence[Film]) -> Floats:
+def genre_table(films: Sequence[Film]) -> Floats:
     """(N, G) 1 where a film is of a genre."""
     names = {name: i for i, name in enumerate(sorted({genre for film in films for genre in film.genres}))}
     table = np.zeros((len(films), len(names)), np.float32)
@@ -74,9 +74,9 @@ def _genre_table(films: Sequence[Film]) -> Floats:
     return table
 
 
-def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:
-    """The films that heads may be trained on."""
-    count = len(material.films)
+def labelled_films(films: Sequence[Film], trainable: Collection[str], vectors: SearchVectors) -> LabelledFilms:
+    """The films that heads may be trained on; `trainable`: ids."""
+    count = len(films)
     posters = np.zeros((count, vectors.details.shape[1]), np.float32)
     posters[vectors.poster_film] = vectors.details
     has_poster = np.zeros(count, bool)
@@ -92,8 +92,8 @@ def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:
         # A film's plot vector is made as a request's is (search.request.text_vector).
         plots[film] = pieces[0] if len(pieces) == 1 else combine(pieces[whole][0], pieces[~whole])
         has_plot[film] = True
-    kept = np.array([film.id in material.trainable for film in material.films], dtype=bool)
-    films = [film for film, keep in zip(material.films, kept, strict=True) if keep]
+    kept = np.array([film.id in trainable for film in films], dtype=bool)
+    films = [film for film, keep in zip(films, kept, strict=True) if keep]
     return LabelledFilms(
         ids=[film.id for film in films],
         genres=[film.genres for film in films],
@@ -104,6 +104,18 @@ def labelled_films(material: Material, vectors: SearchVectors) -> LabelledFilms:
         has_plot=has_plot[kept],
         texts=[film.plot or "" for film in films],
     )
+
+
+def told_genres(films: Sequence[Film], labelled: LabelledFilms, genres: TrainedGenres) -> ToldGenres | None:
+    """What the heads say of the films that they could be trained on; None unless they read plots and posters."""
+    if set(genres.told) != {"plot", "poster"}:
+        return None
+    kept = np.isin([film.id for film in films], labelled.ids)
+    by_film = {}
+    for source, told in genres.told.items():
+        by_film[source] = np.zeros((len(kept), told.shape[1]), np.float32)
+        by_film[source][kept] = told
+    return ToldGenres(by_film["plot"], by_film["poster"])
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from matinee.bundle.assemble import (
     save_head,
     search_vectors,
     text_key,
+    told_genres,
 )
 from matinee.bundle.cache import Encoded, Encoding, encode_all
 from matinee.bundle.collect import MEDIA_TYPES, Material, PlotTexts, collect
@@ -51,7 +52,7 @@ from matinee.posters.check import CHECK_NAME
 from matinee.posters.duplicates import NUM_CANDIDATES, thumbnail, with_bound
 from matinee.posters.train import train_poster_check
 from matinee.search import store as search_files
-from matinee.search.fit import SearchVectors, fit_bound, fit_space, joint_vectors, space_card
+from matinee.search.fit import SearchVectors, ToldGenres, fit_bound, fit_space, joint_vectors, space_card
 from matinee.search.store import Space
 
 Progress = Callable[[str, int, int | None], None]
@@ -148,9 +149,9 @@ class _Job:
         with self._step("write films"):
             films = self._write_films(folder, material)
         with self._step("train"):
-            heads, missing = self._train(folder, material, images, vectors)
+            heads, missing, told = self._train(folder, material, images, vectors)
         with self._step("index"):
-            self._index(folder, films, material, vectors)
+            self._index(folder, films, material, vectors, told)
         with self._step("verify"):
             manifest = self._finish(folder, material, vectors, heads, missing)
         put_in_place(folder, self.place, self.work / "old")
@@ -240,13 +241,14 @@ class _Job:
 
     def _train(
         self, folder: Path, material: Material, images: Encoded, vectors: SearchVectors
-    ) -> tuple[list[str], dict[str, str]]:
+    ) -> tuple[list[str], dict[str, str], ToldGenres | None]:
         data = dict(material.licences)
         image = described(self.encoders, "image")
         text = described(self.encoders, "text")
         provenance = Provenance(data, {"poster": image, "plot": text, "both": f"{image}; {text}"}, self.source.demo)
+        labelled = labelled_films(material.films, material.trainable, vectors)
         genres = train_genres(
-            labelled_films(material, vectors),
+            labelled,
             provenance,
             lambda done, total: self.progress("train genre heads", done, total),
         )
@@ -271,15 +273,18 @@ class _Job:
             names += [save_head(folder, head, None) for head in more]
             learned = sorted(key for key in material.negatives if part_of(key) != "test")
             (folder / LEARNED_IMAGES).write_text(json.dumps(learned, indent=0), encoding="utf-8")
-        return names, missing
+        return names, missing, told_genres(material.films, labelled, genres)
 
-    def _index(self, folder: Path, films: FilmTable, material: Material, vectors: SearchVectors) -> None:
+    def _index(
+        self, folder: Path, films: FilmTable, material: Material, vectors: SearchVectors, told: ToldGenres | None
+    ) -> None:
         trainable = np.array([film.id in material.trainable for film in material.films], dtype=bool)
         space, metrics, how = fit_space(
             vectors,
             [film.id for film in material.films],
             trainable,
             self.encoders.encode_texts,
+            told=told,
             in_one_space=self.encoders.in_one_space,
         )
         for name, rows in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ from matinee.catalog.frozen import FilmTable
 from matinee.errors import FormatError, InternalError, InvalidArgument, NotFound
 from matinee.genre.experts import Experts
 from matinee.genre.infer import answer, disagreement
-from matinee.genre.labels import LABELS, SOURCES, Evidence, experts_name, head_name
+from matinee.genre.labels import LABELS, SOURCES, Evidence, Source, experts_name, head_name
 from matinee.heads import Head, ModelCard
 from matinee.posters.check import (
     CHECK_NAME,
@@ -42,7 +42,7 @@ from matinee.search.discover import discover
 from matinee.search.pair import pair_fit
 from matinee.search.request import clean_text, has_words, text_vector
 from matinee.search.similar import similar
-from matinee.search.store import SearchStore
+from matinee.search.store import SPACE, SearchStore, genre_directions
 from matinee.where import Where
 
 FILMS, POSTERS, HEADS, CARDS = "films.sqlite", "posters.bin", "heads", "cards"
@@ -215,9 +215,9 @@ class Bundle:
         head = self._head(head_name(evidence, labels))
         opinions = {}
         if "poster" in used and seen is not None:
-            opinions["poster"] = self._experts["poster"](self._encoders.details(seen))[0]
+            opinions["poster"] = self._opinions_of_poster(seen)
         if "plot" in used and text is not None:
-            opinions["plot"] = self._experts["plot"](text_vector(self._encoders.encode_request, text), [text])[0]
+            opinions["plot"] = self._opinions_of_plot(text_vector(self._encoders.encode_request, text), text)
         if evidence == "both" and labels == "multi":
             alone = [(self._head(head_name(source, "multi")), opinions[source]) for source in SOURCES]
             if told := disagreement(head, *alone):
@@ -340,8 +340,15 @@ class Bundle:
         self._same_process()
         return self._encoders.features(see("poster_features: poster", poster))
 
+    def poster_details(self, poster: ImageLike) -> NDArray[np.float32]:
+        """(E,) of a poster: what genres and the joint space read. Raises what decoding the image raises."""
+        self._same_process()
+        return self._encoders.details(see("poster_details: poster", poster))
+
     def joint_vector(self, *, plot: str | None = None, poster: ImageLike | None = None) -> NDArray[np.float32]:
-        """(T,) of a plot or of a poster in the joint space: the cosine of two tells how well they fit each other.
+        """(J,) of a plot or of a poster: the cosine of two tells how well they fit each other.
+
+        It is the joint space, which a request is looked for in, and behind it the genres that each speaks for.
 
         Raises InvalidArgument unless exactly one is given, NotFound for a poster where the catalogue had too few pairs
         to learn from, what decoding the image raises.
@@ -351,11 +358,16 @@ class Bundle:
             raise InvalidArgument("joint_vector: expected a plot or a poster, one of them")
         space = self._store.space
         if plot is not None:
-            return space.text_to_joint(text_vector(self._encoders.encode_request, _plot("joint_vector", plot)))
+            text = _plot("joint_vector", plot)
+            vector = text_vector(self._encoders.encode_request, text)
+            genres = self._genres("plot", space.usual_plot_genres, lambda: self._opinions_of_plot(vector, text))
+            return space.with_genres(space.text_to_joint(vector), genres)
         if not space.has_posters_in_joint:
             raise NotFound("joint_vector: this catalogue had too few films with plot and poster to learn from")
         assert poster is not None
-        return space.poster_to_joint(self._encoders.details(see("joint_vector: poster", poster)))
+        seen = see("joint_vector: poster", poster)
+        genres = self._genres("poster", space.usual_poster_genres, lambda: self._opinions_of_poster(seen))
+        return space.with_genres(space.poster_to_joint(self._encoders.details(seen)), genres)
 
     def poster_fits_plot(self, poster: ImageLike, plot: str) -> PlotPosterFit:
         """How well a poster fits a plot, learned from the catalogue's own pairs.
@@ -382,6 +394,12 @@ class Bundle:
 
     # Inside
 
+    def _opinions_of_plot(self, vector: NDArray[np.float32], text: str) -> NDArray[np.float32]:
+        return np.asarray(self._experts["plot"](vector, [text])[0])
+
+    def _opinions_of_poster(self, seen: SeenImage) -> NDArray[np.float32]:
+        return np.asarray(self._experts["poster"](self._encoders.details(seen))[0])
+
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         """Read from all films when first asked for; two threads at once make the same."""
@@ -390,6 +408,14 @@ class Bundle:
     @cached_property
     def _dialogue(self) -> Dialogue:
         return Dialogue(self._store, self._encoders.encode_request, self._vocabulary)
+
+    def _genres(
+        self, source: Source, usual: NDArray[np.float32], opinions: Callable[[], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """(L,) direction of the genres that a poster or plot speaks for; L is 0 where pairs are judged without."""
+        if not len(usual):
+            return usual
+        return genre_directions(self._head(head_name(source, "multi")).probabilities(opinions())[0], usual)
 
     def _check(self, seen: SeenImage) -> PosterCheck:
         head = self._heads[CHECK_NAME]
@@ -444,6 +470,12 @@ class Bundle:
             expected = next((size for prefix, size in by_prefix.items() if name.startswith(prefix)), image)
             if head.dimension != expected:
                 raise FormatError(f"{self._path / HEADS / name}: expected {expected} inputs, got {head.dimension}")
+
+        told = self._store.space.plot_genres.shape[1]
+        for source in SOURCES:
+            found = self._heads.get(head_name(source, "multi"))
+            if told and (found is None or len(found.labels) != told):
+                raise FormatError(f"{self._path / SPACE}: expected {told} genres of a {source}; build the bundle again")
 
     def _same_process(self) -> None:
         if os.getpid() != self._process:

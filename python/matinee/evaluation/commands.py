@@ -26,6 +26,12 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         metavar="REPORT.json",
         help=".md, .html and .cards are written beside it; default: beside the bundle, where the pages show it",
     )
+    parser.add_argument(
+        "--tuned", type=Path, metavar="FOLDER", help="a network that tune-posters wrote, to stand beside ours"
+    )
+    parser.add_argument(
+        "--learning-curve", action="store_true", help="measure what is fitted on fewer films, too (minutes)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.set_defaults(run=_evaluate)
 
@@ -40,8 +46,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     out: Path = args.out or report_of(args.bundle)
     if out.suffix != ".json":
         raise InvalidArgument(f"evaluate: out: expected a name that ends in .json, got {out}")
+    given = {"test": args.test, "tuned": args.tuned, "learning_curve": args.learning_curve, "seed": args.seed}
     with ProgressDisplay(sys.stderr) as progress:
-        report = evaluate(args.bundle, args.protocol, test=args.test, seed=args.seed, progress=progress)
+        report = evaluate(args.bundle, args.protocol, progress=progress, **given)
     for row in report.rows:
         ours = "not defined" if row.ours is None else f"{row.ours:.3f}"
         interval = "" if row.interval is None else f" ({row.interval[0]:.3f} to {row.interval[1]:.3f})"

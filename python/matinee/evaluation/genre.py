@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from matinee.answers import GenreAnswer, Labels
 from matinee.bundle.opened import HEADS, Bundle
+from matinee.errors import NotFound
 from matinee.evaluation.baselines import (
     Answers,
     Features,
@@ -37,6 +38,7 @@ from matinee.evaluation.metrics import (
 )
 from matinee.evaluation.report import (
     Cell,
+    Chart,
     Confusion,
     Figure,
     Findings,
@@ -59,8 +61,12 @@ from matinee.genre.labels import (
     head_name,
     single_label,
 )
+from matinee.genre.tuned import answer_elsewhere
+from matinee.heads.head import sigmoid
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matinee.catalog.film import Film
 
 Bools = NDArray[np.bool_]
@@ -72,6 +78,8 @@ _USES: dict[Evidence, frozenset[Literal["poster", "plot"]]] = {
     "plot": frozenset({"plot"}),
     "both": frozenset({"poster", "plot"}),
 }
+_CURVE = "Learning curves of plain recipes: would more films help?"
+_TUNED = "fine-tuned last blocks"
 _NUM_MISTAKES = 12
 _MIN_FITTED = 40  # training films below which no plain system is fitted
 
@@ -97,6 +105,15 @@ class _Case:
         return head_name(self.evidence, self.labels_kind)
 
 
+@dataclass(frozen=True)
+class _Plain:
+    """What stands beside ours."""
+
+    systems: dict[str, Answers]
+    networks: dict[Fusion, dict[Asked, Answers]]  # of both kinds of evidence only
+    curve: dict[str, tuple[tuple[float, float], ...]]  # recipe -> (films learned from, mAP)
+
+
 def evaluate_genre(subject: Subject) -> Findings:
     """Rows of mAP, macro-F1, accuracy and calibration error for each kind of evidence and of labels."""
     training = [film for film in subject.training_films() if film.genres]
@@ -108,6 +125,7 @@ def evaluate_genre(subject: Subject) -> Findings:
     confusions: list[Confusion] = []
     mistakes: list[Mistake] = []
     notes: list[str] = []
+    lines: dict[str, tuple[tuple[float, float], ...]] = {}
     for labels_kind in LABELS:
         for evidence in EVIDENCE:
             case = _case(subject, evidence, labels_kind)
@@ -115,7 +133,11 @@ def evaluate_genre(subject: Subject) -> Findings:
                 notes.append(case)
                 continue
             ours, answers, milliseconds = _ours(subject, case)
-            plain, networks = _plain(subject, case, training, features)
+            beside = _plain(subject, case, training, features)
+            plain, networks = beside.systems, beside.networks
+            lines |= beside.curve
+            if evidence == "poster" and subject.tuned is not None:
+                plain |= _tuned(subject.tuned, case, ours)
             cost = {"ms": milliseconds, "MB": _size_mb(subject.bundle, case.head)}
             rows += _rows(case, ours, plain, cost, subject.seed)
             tables.append(_label_table(case, ours, plain))
@@ -141,6 +163,7 @@ def evaluate_genre(subject: Subject) -> Findings:
         tables=tuple(tables),
         reliability=tuple(diagrams),
         confusions=tuple(confusions),
+        charts=(Chart(title=_CURVE, x="films learned from", y="mAP", lines=lines),) if lines else (),
         mistakes=tuple(mistakes),
         notes=tuple(notes),
     )
@@ -213,9 +236,7 @@ def _ours(subject: Subject, case: _Case) -> tuple[Answers, list[GenreAnswer], fl
     return Answers(scores, decided), answers, float(np.median(seconds)) * 1000
 
 
-def _plain(
-    subject: Subject, case: _Case, training: Sequence[Film], features: Features
-) -> tuple[dict[str, Answers], dict[Fusion, dict[Asked, Answers]]]:
+def _plain(subject: Subject, case: _Case, training: Sequence[Film], features: Features) -> _Plain:
     """Plain systems on the same films: what the labels alone tell, recipes on plain features, fusion networks."""
     uses = _USES[case.evidence]
     given = [(film, _given(film, case.labels_kind)) for film in training]
@@ -230,8 +251,9 @@ def _plain(
     truth = truth.reshape(-1, len(case.labels))
     systems = {"labels alone": _labels_alone(truth, case)}
     networks: dict[Fusion, dict[Asked, Answers]] = {}
+    curve: dict[str, tuple[tuple[float, float], ...]] = {}
     if len(fitted) < _MIN_FITTED:
-        return systems, networks
+        return _Plain(systems, networks, curve)
     ids = [film.id for film, _ in fitted]
     films = Training(ids, case.labels, truth)
     plain = plain_independent if case.labels_kind == "multi" else plain_exclusive
@@ -248,6 +270,9 @@ def _plain(
     for evidence, (fit, ask) in found.items():
         subject.progress(f"fit the plain rows: {case.work}", 0, None)
         systems[names[evidence]] = plain(evidence, films, fit, ask)
+        if subject.learning_curve and case.labels_kind == "multi" and case.evidence != "both":
+            whole = len(films.ids), mean_average_precision(case.truth, systems[names[evidence]].scores)
+            curve[f"{case.work}, {names[evidence]}"] = (*_of_fewer(subject, case, films, fit, ask), whole)
     if "TF-IDF + linear" in systems:
         systems["MiniLM and TF-IDF"] = averaged([systems["MiniLM + linear"], systems["TF-IDF + linear"]], films)
     if case.evidence == "both":
@@ -261,7 +286,52 @@ def _plain(
                     fusion, films, shown, asked_pairs, seed=subject.seed, progress=subject.progress
                 )
                 systems[fusion] = networks[fusion]["both"]
-    return systems, networks
+    return _Plain(systems, networks, curve)
+
+
+def _of_fewer(
+    subject: Subject, case: _Case, films: Training, fit: NDArray[np.float32], ask: NDArray[np.float32]
+) -> list[tuple[float, float]]:
+    """(films, mAP) of the plain recipe fitted on an eighth, a quarter and a half of them, spread over the catalogue."""
+    points = []
+    for step in (8, 4, 2):
+        subject.progress(f"learning curve: {case.work}, 1/{step} of the films", 0, None)
+        rows = np.arange(0, len(films.ids), step)
+        some = Training([films.ids[row] for row in rows.tolist()], films.labels, films.truth[rows])
+        answers = plain_independent(case.evidence, some, fit[rows], ask)
+        points.append((float(len(rows)), mean_average_precision(case.truth, answers.scores)))
+    return points
+
+
+def _tuned(folder: Path, case: _Case, ours: Answers) -> dict[str, Answers]:
+    """The network whose last blocks were fine-tuned on such films, alone and beside ours: the mean of both logits."""
+    posters = [film.poster or b"" for film in case.films]
+    try:
+        said = answer_elsewhere(folder, posters, case.labels_kind)
+    except NotFound:
+        return {}  # it answers with any number of labels only
+    place = {label: i for i, label in enumerate(said.labels)}
+    scores = np.full(case.truth.shape, 1e-6)
+    limits = np.ones(len(case.labels))
+    for i, label in enumerate(case.labels):
+        if label in place:
+            scores[:, i], limits[i] = said.scores[:, place[label]], said.thresholds[place[label]]
+    if case.labels_kind == "single":
+        together = np.sqrt(scores * ours.scores)
+        both = together / together.sum(axis=1, keepdims=True)
+        top = [np.arange(len(case.labels)) == each.argmax(axis=1)[:, None] for each in (scores, both)]
+        return {_TUNED: Answers(scores, top[0]), f"{_TUNED} and ours": Answers(both, top[1])}
+    logits = (_logit(scores) + _logit(ours.scores)) / 2
+    bounds = (_logit(limits) + _logit(case.thresholds)) / 2
+    return {
+        _TUNED: Answers(scores, scores >= limits),
+        f"{_TUNED} and ours": Answers(sigmoid(logits), logits >= bounds),
+    }
+
+
+def _logit(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    sure = np.clip(probabilities, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(sure / (1 - sure)), dtype=np.float64)
 
 
 def _one_missing(subject: Subject, case: _Case, ours: Answers, networks: dict[Fusion, dict[Asked, Answers]]) -> Table:

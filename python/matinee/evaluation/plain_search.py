@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.stats import hypergeom
 
 Floats = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -65,6 +66,14 @@ def place_of(scores: Scores, target: int) -> int:
     """How many score above `target`; ties count half."""
     above, level = int((scores > scores[target]).sum()), int((scores == scores[target]).sum()) - 1
     return above + level // 2
+
+
+def found_among(places: NDArray[np.int64], count: int, cut: int) -> NDArray[np.float64]:
+    """(N,) how often the item at each place (N,) of N items is among the first `cut` when `count` - 1 others are drawn.
+
+    The number of those drawn that stand before it is hypergeometric.
+    """
+    return np.asarray(hypergeom.cdf(cut - 1, len(places) - 1, places, count - 1), dtype=np.float64)
 
 
 def ridge(inputs: Floats, targets: Floats, penalty: float = 10.0) -> Floats:

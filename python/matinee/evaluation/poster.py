@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw
 
 from matinee.bundle.features import see
 from matinee.bundle.opened import Bundle
-from matinee.evaluation.metrics import roc_auc
-from matinee.evaluation.report import Cell, Figure, Findings, Mistake, Row, Section, Table, compared
+from matinee.evaluation.metrics import expected_calibration_error, roc_auc
+from matinee.evaluation.report import Cell, Figure, Findings, Mistake, Reliability, Row, Section, Table, compared
 from matinee.evaluation.subject import Subject, TestFilm, known_as
 from matinee.heads.split import part_of
 from matinee.posters.check import CHECK_NAME
@@ -67,6 +67,7 @@ def evaluate_poster(subject: Subject) -> Findings:
     rows: list[Row] = []
     tables: list[Table] = []
     mistakes: list[Mistake] = []
+    diagrams: list[Reliability] = []
     for view in ("neutral", "original"):
         files = [*((film.poster or b"", "poster") for film in films), *((image.data, image.kind) for image in images)]
         seen = []
@@ -75,6 +76,9 @@ def evaluate_poster(subject: Subject) -> Findings:
             if done % 50 == 0 or done == len(files):
                 subject.progress(f"check: {view}", done, len(files))
         rows += _rows(view, seen, subject.seed)
+        if len({item.kind == "poster" for item in seen}) == 2:
+            truth, scores = _in_equal_numbers(seen)
+            diagrams.append(Reliability.of(f"{view}: a poster or not, as if both came equally often", truth, scores))
         tables.append(_by_decade(view, films, seen))
         tables.append(_by_drawing(view, films, seen))
         if view == "neutral":
@@ -90,6 +94,7 @@ def evaluate_poster(subject: Subject) -> Findings:
         "check, decoding, encoding and the search for copies included.",
         tables=tuple(tables),
         mistakes=tuple(mistakes),
+        reliability=tuple(diagrams),
         notes=() if images else ("The source has no other images that the bundle has not learned from.",),
     )
     return Findings(rows=tuple(rows), section=section)
@@ -210,7 +215,26 @@ def _rows(view: View, seen: Sequence[_Seen], seed: int) -> list[Row]:
     share("posters", posters, "lower")
     if others := [item for item in seen if item.kind != "poster"]:
         share("all other images", others, "higher")
+    if posters and others:
+
+        def ece(chosen: NDArray[np.intp]) -> float:
+            some = [seen[place] for place in chosen.tolist()]
+            if len({item.kind == "poster" for item in some}) < 2:
+                return float("nan")
+            return expected_calibration_error(*_in_equal_numbers(some))
+
+        work = f"{view}: a poster or not, as if both came equally often"
+        rows.append(
+            compared(NAME, work, "ECE", len(seen), ours=ece, baselines={}, better="lower", model=CHECK_NAME, seed=seed)
+        )
     return rows
+
+
+def _in_equal_numbers(seen: Sequence[_Seen]) -> tuple[NDArray[np.bool_], Floats]:
+    """Whether they are posters and their scores, the rarer side repeated: the score is meant for equal numbers."""
+    sides = [[item.score for item in seen if (item.kind == "poster") is poster] for poster in (True, False)]
+    most = max(map(len, sides))
+    return np.repeat([True, False], most), np.concatenate([np.resize(side, most) for side in sides])
 
 
 def _by_decade(view: View, films: Sequence[TestFilm], seen: Sequence[_Seen]) -> Table:

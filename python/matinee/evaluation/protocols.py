@@ -15,6 +15,7 @@ PROTOCOLS: dict[str, str] = {
     "genre": "matinee.evaluation.genre:evaluate_genre",
     "poster": "matinee.evaluation.poster:evaluate_poster",
     "search": "matinee.evaluation.search:evaluate_search",
+    "chat": "matinee.evaluation.chat:evaluate_chat",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,14 +24,18 @@ def evaluate(
     protocols: Sequence[str] = ("all",),
     *,
     test: str | Path | None = None,
+    tuned: str | Path | None = None,
+    learning_curve: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Report:
     """Measures a bundle's models beside plain ones, on films that they have not learned from.
 
     protocols: names of `PROTOCOLS`, or 'all'. test: a films.toml of films and images outside the bundle; without it,
-    the films that the bundle's own split held back. Raises InvalidArgument for an unknown protocol, and what opening
-    the bundle and reading the source raise.
+    the films that the bundle's own split held back. tuned: the folder of a network that `matinee tune-posters`
+    wrote, to be asked about posters, too. learning_curve: whether to measure what is fitted on fewer films as well:
+    genre recipes, and all that finds posters by plots, which takes as long as two builds.
+    Raises InvalidArgument for an unknown protocol, and what opening the bundle and reading the source raise.
     """
     names = list(PROTOCOLS) if "all" in protocols else list(dict.fromkeys(protocols))
     unknown = [name for name in names if name not in PROTOCOLS]
@@ -39,6 +44,7 @@ def evaluate(
     tell = progress or (lambda step, done, total: None)
     bundle = matinee.open_bundle(bundle_path)
     subject = held_back(bundle, tell, seed) if test is None else from_source(bundle, Path(test), tell, seed)
+    subject = replace(subject, tuned=None if tuned is None else Path(tuned), learning_curve=learning_curve)
     findings = [protocol(name)(subject) for name in names]
     return Report(
         rows=tuple(row for found in findings for row in found.rows),

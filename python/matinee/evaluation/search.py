@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matinee.bundle.opened import Bundle
 from matinee.errors import NotFound
 from matinee.evaluation.metrics import roc_auc
-from matinee.evaluation.plain_search import Bm25, fused, place_of, ridge, words_of
+from matinee.evaluation.plain_search import Bm25, found_among, fused, place_of, ridge, words_of
 from matinee.evaluation.report import Cell, Figure, Findings, Row, Section, Table, compared
 from matinee.evaluation.similar import similar_rows
 from matinee.evaluation.subject import Subject, TestFilm
@@ -34,6 +34,7 @@ _NOT_LISTED = 1_000_000  # place of a film that is not among those listed
 _MAX_PLOTS = 800
 _SAME_TEXT = 0.5  # share of words in common from which two plots are one text, edited
 _MIN_PAIRS = 20
+_FEWER_POSTERS = 543  # a number that figures can be compared at, where more are held back
 _RANDOM_POSTERS = 20  # other posters that a plot is paired with, for the AUROC
 
 _STEPS: tuple[tuple[str, Recipe], ...] = (
@@ -143,6 +144,15 @@ def evaluate_search(subject: Subject) -> Findings:
         notes.append(found)
     else:
         rows += found
+    if subject.learning_curve:
+        # Fitting needs what a build needs; measuring alone does not.
+        from matinee.evaluation.learning_curve import learning_curve  # noqa: PLC0415
+
+        names = {entry.name for entry in subject.bundle.manifest.models.values()}
+        if isinstance(found, str) or len(names) == 1:
+            notes.append("No learning curve: no space of plots and posters was learned, or nothing can measure it.")
+        else:
+            tables.append(learning_curve(subject.bundle, subject.progress))
     section = Section(
         name=NAME,
         title="Search",
@@ -293,9 +303,30 @@ def _posters(subject: Subject) -> list[Row] | str:
     chance = np.random.default_rng(subject.seed).permutation(len(films))
     systems = {_OURS: _own_places(ours), "ridge": _own_places(plain), "chance": chance}
     rows = _place_rows(subject, POSTERS, systems, (10,))
+    if len(films) > _FEWER_POSTERS:
+        rows.append(_among_fewer(subject, systems))
     sample = bundle.search_store.sample
-    pairs = pair_scores(plots, posters, sample.whole_plots, sample.posters).astype(np.float32)
+    pairs = pair_scores(plots, posters, sample.pair_plots, sample.pair_posters).astype(np.float32)
     return [*rows, _true_against_random(subject, pairs, plain)]
+
+
+def _among_fewer(subject: Subject, systems: Mapping[str, Places]) -> Row:
+    """Recall at 10 among fewer posters than there are: the mean over every draw of so many, each with the own one."""
+    shares = {name: found_among(places, _FEWER_POSTERS, 10) for name, places in systems.items()}
+
+    def figure(share: NDArray[np.float64]) -> Figure:
+        return lambda i: float(share[i].mean())
+
+    return compared(
+        NAME,
+        f"{POSTERS} among {_FEWER_POSTERS}",
+        "recall at 10",
+        len(shares[_OURS]),
+        ours=figure(shares[_OURS]),
+        baselines={name: figure(share) for name, share in shares.items() if name != _OURS},
+        model=CARD,
+        seed=subject.seed,
+    )
 
 
 def _own_places(scores: Floats) -> Places:

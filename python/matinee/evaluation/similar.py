@@ -56,11 +56,16 @@ def co_likes(likes: Sequence[tuple[str, str]], min_likes: int = _MIN_LIKES) -> C
     return CoLikes([names[i] for i in kept], counts, both / (np.sqrt(np.outer(counts, counts)) + _SHRINKAGE))
 
 
+def liked_together(subject: Subject) -> CoLikes:
+    """What the ratings of the test source say, of films that the bundle has."""
+    home = _homes(subject.bundle, {rating.film for rating in subject.ratings})
+    return co_likes([(r.person, home[r.film]) for r in subject.ratings if r.value >= _LIKED_FROM and r.film in home])
+
+
 def similar_rows(subject: Subject) -> list[Row] | str:
     """Rows for each kind of evidence, or why there are none."""
     bundle = subject.bundle
-    home = _homes(bundle, {rating.film for rating in subject.ratings})
-    liked = co_likes([(r.person, home[r.film]) for r in subject.ratings if r.value >= _LIKED_FROM and r.film in home])
+    liked = liked_together(subject)
     if len(liked.film_ids) < _MIN_CANDIDATES:
         return (
             f"Similar films: {len(liked.film_ids)} that {_MIN_LIKES} people liked; {_MIN_CANDIDATES} are needed "

@@ -54,6 +54,8 @@ class Subject:
     progress: Progress
     requests: Sequence[Request] = ()
     ratings: Sequence[Rating] = ()
+    learning_curve: bool = False  # whether to fit on parts of the films, too; takes minutes
+    tuned: Path | None = None  # the model folder of a network that `matinee tune-posters` wrote, to stand beside ours
 
     def training_films(self) -> Iterator[Film]:
         """The films that the bundle's models could learn from, in its order: what plain systems are fitted on."""

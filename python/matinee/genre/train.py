@@ -92,6 +92,8 @@ class TrainedGenres:
     experts: list[Experts]
     heads: list[TrainedHead]
     missing: dict[str, str]  # name of a head -> why there is none
+    told: dict[Source, Floats]
+    """(N, L) probabilities of the labels by opinions that had not seen the film; zeros without such evidence."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,11 @@ def train_genres(
                 trained.append(outcome)
     if progress:
         progress(steps, steps)
-    return TrainedGenres([opinions.experts for opinions in found.values()], trained, missing)
+    told: dict[Source, Floats] = {}
+    for source, one in zip(sources, seen, strict=False):  # behind them, that of both
+        told[source] = np.zeros(truth.shape, np.float32)
+        told[source][one.rows] = multis[source].head.probabilities(one.opinions)
+    return TrainedGenres([opinions.experts for opinions in found.values()], trained, missing, told)
 
 
 def _shown(films: LabelledFilms, source: Source, rows: NDArray[np.intp]) -> Shown:

@@ -16,7 +16,7 @@ from matinee.search.discover import FITS_FROM, nearest_plot
 from matinee.search.offtopic import EVERYDAY_REQUESTS
 from matinee.search.pair import PAIR_OFFSET, PAIR_SLOPE, pair_scores
 from matinee.search.request import EncodeTexts, combine
-from matinee.search.store import Background, SearchStore, Space, unit
+from matinee.search.store import GENRE_WEIGHT, Background, SearchStore, Space, genre_directions, unit
 from matinee.search.talk import fit_talk
 
 Floats = NDArray[np.float32]
@@ -27,6 +27,7 @@ _RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0)  # penalty a pair
 _DAMPING = 0.1  # exponent of the variances: 0 leaves plots as they are, 0.5 whitens them
 _GENRE_SHARE = 0.25  # of what a poster tells of a plot through its genres alone, beside what it tells directly
 _GENRE_PENALTY = 5.0
+_GENRE_AGREEMENT = 0.15  # what it weighs in a pair; by cross-validation on real films, genres told by unseen opinions
 _NUM_REQUESTS = 400  # of each kind, for the bound
 _MIN_REQUESTS = 40
 _RIDGE = (
@@ -57,25 +58,40 @@ class SearchVectors:
         return np.asarray(self.plot_whole & (self.plot_number == 0))
 
 
+@dataclass(frozen=True)
+class ToldGenres:
+    """Probabilities of L genres, by film row, from heads that had not learned from that film; zeros: nothing told."""
+
+    plots: Floats  # (N, L) from the film's own plot
+    posters: Floats  # (N, L)
+
+
 def fit_space(
     vectors: SearchVectors,
     film_ids: Sequence[str],
     trainable: NDArray[np.bool_],
     encode: EncodeTexts,
     *,
+    told: ToldGenres | None = None,
     in_one_space: bool = False,
 ) -> tuple[Space, tuple[Metric, ...], str]:
     """The space, its figures on test films, and a sentence on how it came about.
 
     film_ids: of each film row; trainable (N,): films it may be learned from; encode: texts as plots were;
+    told: None without a head for plots and one for posters;
     in_one_space: plots and posters come from the two halves of one joint model (CLIP) already, and E is T: the space is
-    then that model's, each half without what all its vectors share (Liang et al., "Mind the gap", 2022).
+    then that model's, each half without what all its vectors share (Liang et al., "Mind the gap", 2022), and `told` is
+    left alone.
     """
+    if told is None or in_one_space:
+        told = ToldGenres(*np.zeros((2, len(film_ids), 0), np.float32))
     whole = vectors.plots[vectors.own_whole]
     text_mean = whole.mean(axis=0) if len(whole) else np.zeros(vectors.plots.shape[1], np.float32)
     poster_mean = vectors.posters.mean(axis=0) if len(vectors.posters) else np.zeros(vectors.posters.shape[1])
     detail_mean = vectors.details.mean(axis=0) if len(vectors.details) else np.zeros(vectors.details.shape[1])
     detail_spread = vectors.details.std(axis=0) if len(vectors.details) else np.ones(vectors.details.shape[1])
+    plot_genres, usual_plot_genres = _directions(told.plots[vectors.plot_film[vectors.own_whole]])
+    poster_genres, usual_poster_genres = _directions(told.posters[vectors.poster_film])
     space = Space(
         plot_film=vectors.plot_film,
         plot_number=vectors.plot_number,
@@ -88,9 +104,14 @@ def fit_space(
         detail_mean=detail_mean.astype(np.float32),
         detail_spread=np.maximum(detail_spread, 1e-4).astype(np.float32),
         projection=np.zeros((vectors.details.shape[1], vectors.plots.shape[1]), np.float32),
+        usual_plot_genres=usual_plot_genres,
+        usual_poster_genres=usual_poster_genres,
+        plot_genres=plot_genres,
+        poster_genres=poster_genres,
         plot_background=Background.of(whole),
         poster_background=Background.of(unit(vectors.posters - poster_mean)),
         talk=fit_talk(encode, vectors.plots[~vectors.plot_whole]),
+        settings={GENRE_WEIGHT: _GENRE_AGREEMENT},
     )
     films, of_plot, of_poster = np.intersect1d(
         vectors.plot_film[vectors.own_whole], vectors.poster_film, return_indices=True
@@ -105,7 +126,7 @@ def fit_space(
         return space, (), f"{int(usable.sum())} films have plot and poster; {MIN_PAIRS} are needed to learn from them."
     parts = parts_of(film_ids[film] for film in films.tolist())
     inputs = (vectors.details[of_poster] - space.detail_mean) / space.detail_spread
-    targets = space.text_to_joint(_plots_as_asked(vectors)[of_plot])
+    targets = space.text_to_joint(plots_as_asked(vectors)[of_plot])
     if space.has_posters_in_joint:
         projection, early, how = space.projection, space.projection, _OF_ONE_MODEL
     else:
@@ -114,14 +135,17 @@ def fit_space(
         by_genre = _genre_path(space, vectors, learned)
         space = replace(space, projection=projection + by_genre)
         early = early + by_genre
-        how = f"{_RIDGE}; {chosen}."
+        genres = ", and in pairs the genres that the heads read from either" if plot_genres.shape[1] else ""
+        how = f"{_RIDGE}{genres}; {chosen}."
     validation, test = (parts == "validation") & usable, (parts == "test") & usable
+    asked = space.with_genres(targets, plot_genres[of_plot])
     if validation.sum() >= _MIN_VALIDATION:
-        seen = unit(inputs @ early)
+        seen = space.with_genres(unit(inputs @ early), poster_genres[of_poster])
         fitted = ~validation & ~test & usable
-        pairs = pair_scores(targets[validation], seen[validation], targets[fitted], seen[fitted])
+        pairs = pair_scores(asked[validation], seen[validation], asked[fitted], seen[fitted])
         space = space.with_settings(_pair_settings(pairs))
-    ranks = _ranks(targets[test], unit(inputs[test] @ projection))
+    seen = space.with_genres(unit(inputs @ space.projection), poster_genres[of_poster])
+    ranks = _ranks(asked[test], seen[test])
     count = len(ranks)
     metrics = (
         Metric.of(
@@ -137,6 +161,13 @@ def fit_space(
         ),
     )
     return space, metrics, how
+
+
+def _directions(probabilities: Floats) -> tuple[Floats, Floats]:
+    """(`genre_directions` of probabilities (B, L), zero where nothing is told; the usual roots (L,))."""
+    told = np.asarray(probabilities.any(axis=1))
+    usual = np.sqrt(probabilities[told]).sum(axis=0) / max(int(told.sum()), 1)
+    return np.where(told[:, None], genre_directions(probabilities, usual), np.float32(0)), usual
 
 
 def fit_text_map(plots: Floats) -> Floats:
@@ -251,7 +282,7 @@ def space_card(
     )
 
 
-def _plots_as_asked(vectors: SearchVectors) -> Floats:
+def plots_as_asked(vectors: SearchVectors) -> Floats:
     """(films with plots, T): the vector of each plot as a request's is made (`request.text_vector`)."""
     rows = np.flatnonzero(vectors.own_whole)
     asked = vectors.plots[rows].copy()

@@ -1,4 +1,5 @@
-"""Whether a poster fits a plot: how near they lie in the joint space, beside how near others lie to each of them.
+"""Whether a poster fits a plot: how near they lie in the joint space and in the genres that each speaks for, beside how
+near others lie to each of them.
 
 A cosine alone says little: some plots lie near every poster. What each has with its nearest among a sample of unrelated
 films is taken off (cross-domain similarity local scaling: Conneau et al., "Word translation without parallel data",
@@ -25,17 +26,17 @@ _NEAREST = 0.05  # share of the sample that counts as near
 
 
 def pair_scores(plots: Floats, posters: Floats, other_plots: Floats, other_posters: Floats) -> NDArray[np.float64]:
-    """(B, P) scores of plots (B, T) with posters (P, T), both in the joint space, given some of other films."""
+    """(B, P) scores of plots (B, J) with posters (P, J), as `Bundle.joint_vector` gives them, given some of others."""
     usual_of_plot = _mean_of_nearest(plots @ other_posters.T)
     usual_of_poster = _mean_of_nearest(posters @ other_plots.T)
     return np.asarray(2 * (plots @ posters.T) - usual_of_plot[:, None] - usual_of_poster[None, :], dtype=np.float64)
 
 
 def pair_fit(store: SearchStore, plot: Floats, poster: Floats) -> PlotPosterFit:
-    """The answer for a plot (T,) and a poster (T,) in the joint space. The store has a joint space with posters."""
+    """The answer for a plot (J,) and a poster (J,). The store has a joint space with posters."""
     sample = store.sample
-    score = pair_scores(plot[None], poster[None], sample.whole_plots, sample.posters)[0, 0]
-    others = pair_scores(plot[None], sample.posters, sample.whole_plots, sample.posters)[0]
+    score = pair_scores(plot[None], poster[None], sample.pair_plots, sample.pair_posters)[0, 0]
+    others = pair_scores(plot[None], sample.pair_posters, sample.pair_plots, sample.pair_posters)[0]
     settings = store.space.settings
     probability = None
     if PAIR_SLOPE in settings:

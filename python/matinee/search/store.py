@@ -26,7 +26,9 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 PLOTS, POSTERS, JOINT, SPACE = "plots.index", "posters.index", "joint.index", "search.safetensors"
-_FORMAT = 3  # 2: talk; posters projected from details; 3: text_map
+_FORMAT = 4  # 2: talk; posters projected from details; 3: text_map; 4: genres that plots and posters speak for
+GENRE_WEIGHT = "genre_weight"
+"""Setting of the space: what agreement on genres weighs in a pair, against 1 of the joint space."""
 _SAMPLE = 512  # films or posters that a request is compared with, to know what a score is worth
 
 
@@ -35,6 +37,14 @@ def unit(vectors: ArrayLike) -> Floats:
     rows = np.asarray(vectors, dtype=np.float32)
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
+def genre_directions(probabilities: ArrayLike, usual: Floats) -> Floats:
+    """(B, L) unit vectors of what probabilities of genres (B, L) say beyond the usual root of each (L,).
+
+    Roots compare rare genres and common ones alike (Hellinger's distance of distributions).
+    """
+    return unit(np.sqrt(np.asarray(probabilities, dtype=np.float32)) - usual)
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,8 @@ class Background:
 class Space:
     """Row tables and the joint space; the content of search.safetensors.
 
-    T: values of a plot's vector, D: of a poster's features, E: of its details.
+    T: values of a plot's vector, D: of a poster's features, E: of its details. W: own plots, L: labels of the genre
+    heads, 0 unless there is one for plots and one for posters.
     """
 
     plot_film: Rows  # (C,) film row of each row of plots.index, ascending
@@ -77,6 +88,10 @@ class Space:
     detail_mean: Floats  # (E,)
     detail_spread: Floats  # (E,)
     projection: Floats  # (E, T) from standardised details of posters to centred plots; zero where none was learned
+    usual_plot_genres: Floats  # (L,) see genre_directions
+    usual_poster_genres: Floats  # (L,)
+    plot_genres: Floats  # (W, L) directions of the own plots, told by what had not learned from them; zero: not told
+    poster_genres: Floats  # (P, L)
     plot_background: Background
     poster_background: Background
     talk: Floats  # (T + 1,) see talk.fit_talk
@@ -109,6 +124,10 @@ class Space:
         standard = (np.asarray(details, dtype=np.float32) - self.detail_mean) / self.detail_spread
         return unit(standard @ self.projection)
 
+    def with_genres(self, joint: Floats, directions: Floats) -> Floats:
+        """(B, T + L) unit vectors to hold a plot against a poster: the joint space (B, T) and genres (B, L) in one."""
+        return unit(np.hstack([joint, np.float32(self.settings.get(GENRE_WEIGHT, 0.0) ** 0.5) * directions]))
+
     def with_settings(self, settings: dict[str, float]) -> Space:
         """The same space with these settings added."""
         return replace(self, settings={**self.settings, **settings})
@@ -127,6 +146,10 @@ class Space:
             "detail_mean": self.detail_mean,
             "detail_spread": self.detail_spread,
             "projection": self.projection,
+            "usual_plot_genres": self.usual_plot_genres,
+            "usual_poster_genres": self.usual_poster_genres,
+            "plot_genres": self.plot_genres,
+            "poster_genres": self.poster_genres,
             "talk": self.talk,
         }
         facts = {
@@ -157,6 +180,10 @@ class Space:
                 detail_mean=tensors["detail_mean"],
                 detail_spread=tensors["detail_spread"],
                 projection=tensors["projection"],
+                usual_plot_genres=tensors["usual_plot_genres"],
+                usual_poster_genres=tensors["usual_poster_genres"],
+                plot_genres=tensors["plot_genres"],
+                poster_genres=tensors["poster_genres"],
                 plot_background=Background(*map(float, facts["plot_background"])),
                 poster_background=Background(*map(float, facts["poster_background"])),
                 talk=tensors["talk"],
@@ -175,8 +202,9 @@ class Sample:
     plots: Floats  # (S, T) rows of some films as the joint index holds plots, one film after the other
     plot_begins: Rows  # where each film's rows begin
     plot_whole: NDArray[np.bool_]  # (S,)
-    whole_plots: Floats  # (F, T) of their own plots, to be compared with posters
     posters: Floats  # (P, T)
+    pair_plots: Floats  # (F, T + L) own plots of those films, to be held against posters
+    pair_posters: Floats  # (P, T + L) the same posters, to be held against plots
 
 
 @dataclass(frozen=True)
@@ -218,14 +246,17 @@ class SearchStore:
         rows, begins = self.plot_rows_of(films)
         posters = _spread(np.arange(len(self.space.poster_film)))
         empty = np.zeros((0, len(self.space.text_mean)), np.float32)
+        own = rows[self.space.own_whole[rows]]
+        whole = empty if self.plots is None else self.space.text_to_joint(self.plots.vectors(own))
+        seen = self.joint_posters(posters) if self.space.has_posters_in_joint else empty
+        told = self.space.plot_genres[np.searchsorted(np.flatnonzero(self.space.own_whole), own)]
         return Sample(
             plots=empty if self.joint is None else self.joint.vectors(rows),
             plot_begins=begins,
             plot_whole=self.space.plot_whole[rows],
-            whole_plots=empty
-            if self.plots is None
-            else self.space.text_to_joint(self.plots.vectors(rows[self.space.own_whole[rows]])),
-            posters=self.joint_posters(posters) if self.space.has_posters_in_joint else empty,
+            posters=seen,
+            pair_plots=self.space.with_genres(whole, told),
+            pair_posters=self.space.with_genres(seen, self.space.poster_genres[posters][: len(seen)]),
         )
 
     def plot_rows_of(self, films: Rows) -> tuple[Rows, Rows]:

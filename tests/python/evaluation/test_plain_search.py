@@ -1,10 +1,11 @@
 """The plain systems beside our search, compared with slow obvious twins."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 
-from matinee.evaluation.plain_search import Bm25, fused, place_of, ridge, words_of
+from matinee.evaluation.plain_search import Bm25, found_among, fused, place_of, ridge, words_of
 
 TEXTS = ["a ship in deep space", "a dog and a cat", "the ship sails and sails", "", "space space space"]
 
@@ -37,6 +38,14 @@ def test_fusion_adds_reciprocal_ranks() -> None:
 def test_places_count_those_above_and_half_of_the_ties() -> None:
     scores = np.array([5.0, 1.0, 1.0, 1.0, 0.0])
     assert [place_of(scores, target) for target in range(5)] == [0, 2, 2, 2, 4]
+
+
+def test_found_among_fewer_is_the_mean_over_all_draws() -> None:
+    places = np.array([0, 3, 1, 6, 5, 2, 4])  # of seven items
+    for place, share in zip(places.tolist(), found_among(places, 4, 2).tolist(), strict=True):
+        others = [other for other in range(7) if other != place]
+        draws = [sum(other < place for other in draw) < 2 for draw in combinations(others, 3)]
+        assert abs(share - sum(draws) / len(draws)) < 1e-12
 
 
 def test_ridge_without_penalty_finds_the_map() -> None:

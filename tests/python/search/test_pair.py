@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matinee.search.pair import pair_scores, verdict_of
-from matinee.search.store import unit
+from matinee.search.store import genre_directions, unit
 
 
 def slow_score(
@@ -39,3 +39,14 @@ def test_a_plot_that_lies_near_every_poster_wins_nothing_by_it() -> None:
 )
 def test_a_verdict_needs_odds_of_two_to_one(probability: float | None, fits: bool | None) -> None:
     assert verdict_of(probability) is fits
+
+
+def test_genres_are_compared_by_the_roots_of_their_probabilities() -> None:
+    probabilities = np.array([[0.81, 0.04, 0.25], [0.09, 0.64, 0.25]], np.float32)
+    usual = np.array([0.5, 0.5, 0.5], np.float32)
+    directions = genre_directions(probabilities, usual)
+    for row, told in zip(directions, probabilities, strict=True):
+        apart = [float(p) ** 0.5 - 0.5 for p in told]
+        length = sum(a * a for a in apart) ** 0.5
+        np.testing.assert_allclose(row, [a / length for a in apart], atol=1e-6)
+    assert directions[0] @ directions[1] < 0
