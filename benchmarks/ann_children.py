@@ -121,6 +121,18 @@ class Child:
                 break
         return passes
 
+    def reaching(self, recall: float, effort: int, *, one_call: bool) -> Pass | None:
+        """The first pass of at least that effort which reaches `recall`; None where it would take too long."""
+        for more in self._efforts:
+            if more < effort:
+                continue
+            one = self.run(more, one_call=one_call)
+            if one.recall >= recall:
+                return one
+            if not one.whole:
+                break
+        return None
+
     def _search(self, effort: int, count: int, one_call: bool) -> Pass:
         answer = self._ask(do="search", effort=effort, count=count, one_call=one_call)
         return Pass(effort, count / answer["seconds"], answer["recall"], count == QUERIES)
