@@ -73,7 +73,8 @@ def fit_answer(reply: Reply, base_url: str) -> str:
         if answer["fits"] is None:
             parts.append("<p>A plot that tells more of its mood and setting may settle it.</p>")
     parts.append(
-        f"<p>It fits the plot better than {percent(answer['better_than'])} of the catalogue's posters would.</p>"
+        f"<p>It fits the plot better than {percent(answer['better_than'])} of a sample of the catalogue's posters "
+        "would.</p>"
         "<p class='mt-note'>Mood, setting and kind of film are compared. Names, faces and titles are not: a poster of "
         "another film of the same kind may fit, too.</p>"
     )
