@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from matinee.answers import GenreAnswer, Labels
 from matinee.bundle.opened import HEADS, Bundle
@@ -321,17 +322,16 @@ def _tuned(folder: Path, case: _Case, ours: Answers) -> dict[str, Answers]:
         both = together / together.sum(axis=1, keepdims=True)
         top = [np.arange(len(case.labels)) == each.argmax(axis=1)[:, None] for each in (scores, both)]
         return {_TUNED: Answers(scores, top[0]), f"{_TUNED} and ours": Answers(both, top[1])}
-    logits = (_logit(scores) + _logit(ours.scores)) / 2
-    bounds = (_logit(limits) + _logit(case.thresholds)) / 2
+    logits = (_bounded_logit(scores) + _bounded_logit(ours.scores)) / 2
+    bounds = (_bounded_logit(limits) + _bounded_logit(case.thresholds)) / 2
     return {
         _TUNED: Answers(scores, scores >= limits),
         f"{_TUNED} and ours": Answers(sigmoid(logits), logits >= bounds),
     }
 
 
-def _logit(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    sure = np.clip(probabilities, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(sure / (1 - sure)), dtype=np.float64)
+def _bounded_logit(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray(logit(np.clip(probabilities, 1e-6, 1 - 1e-6)), dtype=np.float64)
 
 
 def _one_missing(subject: Subject, case: _Case, ours: Answers, networks: dict[Fusion, dict[Asked, Answers]]) -> Table:

@@ -42,18 +42,18 @@ TRAIN = """
 """
 
 
+def in_a_process_of_its_own(code: str, bundle: Path, folder: Path) -> None:
+    """Runs it in `folder`, the bundle its argument: a process may hold pip's torch or the core's, not both."""
+    command = [sys.executable, "-c", textwrap.dedent(code), str(bundle)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def place(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the network `tuned`, and what PyTorch's gives for six posters."""
     folder = tmp_path_factory.mktemp("tuned")
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(TRAIN), str(small_bundle)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    in_a_process_of_its_own(TRAIN, small_bundle, folder)
     return folder
 
 
@@ -80,14 +80,7 @@ def test_it_stands_beside_ours_in_the_report(place: Path, small_bundle: Path) ->
         assert {"fine-tuned last blocks", "fine-tuned last blocks and ours"} <= set(row.baselines), row
         assert row.baselines["fine-tuned last blocks"] > 0.3, row
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(small_bundle)],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    in_a_process_of_its_own(code, small_bundle, place)
 
 
 def test_a_folder_without_heads_is_no_such_network(tmp_path: Path) -> None:
