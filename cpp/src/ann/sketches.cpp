@@ -57,7 +57,7 @@ SketchedQuery::SketchedQuery(const TwoLevelQueries& queries, std::size_t query)
     : tables(4 * queries.padded),
       unit(queries.scales[query] / kCodesOfFirst),
       length(queries.first_norms[query] * kCodesOfFirst),
-      offset(static_cast<float>(kSketchEntryOffset) * static_cast<float>(queries.padded / 4)) {
+      offset(static_cast<float>(kSketchEntryOffset) / 4 * static_cast<float>(queries.padded)) {
   const std::int8_t* const codes = queries.first.data() + query * queries.padded;
   for (std::size_t group = 0; group < queries.padded / 4; ++group) {
     std::uint8_t* const table = tables.data() + group * kTileRows;
