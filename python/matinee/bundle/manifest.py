@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from matinee.errors import FormatError, IoError, NotFound
 
 FILE_NAME = "manifest.json"
-FORMAT = 3
+FORMAT = 4
 """1: films.sqlite, posters.bin, plots/posters/joint.index, search.safetensors, heads/, cards/, build_report.
 2: genre heads stand on genre-poster-experts and genre-plot-experts in heads/.
-3: the poster check stands on what the encoder's stages see; duplicates.safetensors."""
+3: the poster check stands on what the encoder's stages see; duplicates.safetensors.
+4: search.safetensors holds the genres that plots and posters speak for."""
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
